@@ -9,6 +9,7 @@ import { random } from "../../../test/processes/processes.ts";
 import { eventually } from "../../../test/waiting.ts";
 import { Blobs } from "../src/blobs/blobs.ts";
 import { BlobPlace } from "../src/blobs/place.ts";
+import { BucketBlobs } from "../src/blobs/s3/bucket-blobs.ts";
 import { SharedFolder } from "../src/blobs/shared-folder.ts";
 import { defaultLimits } from "../src/config/limits.ts";
 import { createRelay, type Relay } from "../src/index.ts";
@@ -19,6 +20,7 @@ import { openPostgresStore } from "../src/store/postgres/postgres.ts";
 import { openMemoryStore } from "../src/store/sqlite/sqlite.ts";
 import type { RelayStore } from "../src/store/store.ts";
 import { type Agent, newAgent } from "./agent.ts";
+import { bucketToTest } from "./bucket-fake.ts";
 import { folder } from "./folder.ts";
 import { askRoom, type Blob, bring, drop, fetchBlob, head, uploaded } from "./uploader.ts";
 
@@ -41,27 +43,51 @@ async function opener(engine: Engine): Promise<() => Promise<RelayStore>> {
   return async () => shared;
 }
 
+/** Where all relays have their files: each of them opens it. */
+interface Place {
+  open: () => BlobStore;
+  /** Ids of the files that are there. */
+  ids: () => Promise<string[]>;
+}
+
+type Kind = "folder" | "bucket";
+
+async function place(kind: Kind): Promise<Place> {
+  const path = folder();
+  const bucket = kind === "bucket" ? await bucketToTest() : undefined;
+  const open = (): BlobStore => (bucket === undefined ? new SharedFolder(path) : new BucketBlobs(bucket));
+  const ids = async (): Promise<string[]> => {
+    await using store = open();
+    return (await Array.fromAsync(store.list())).map(({ id }) => id);
+  };
+  return { open, ids };
+}
+
+const everywhere: [Kind, Engine][] = (["folder", "bucket"] as const).flatMap((kind) =>
+  engines.map((engine): [Kind, Engine] => [kind, engine]),
+);
+
 interface Two {
   relays: [Relay, Relay];
-  place: string;
+  place: Place;
   alice: Agent;
 }
 
-async function twoRelays(engine: Engine): Promise<Two> {
+async function twoRelays(kind: Kind, engine: Engine): Promise<Two> {
   const open = await opener(engine);
-  const place = folder();
+  const shared = await place(kind);
   const start = async (): Promise<Relay> => {
     const relay = await createRelay({
       port: 0,
       store: open,
-      blobStore: new SharedFolder(place),
+      blobStore: shared.open(),
       limits: { addressConnectionsPerSecond: 0, connectionsPerSecond: 0 },
     });
     onTestFinished(() => relay[Symbol.asyncDispose]());
     return relay;
   };
   const relays: Two["relays"] = [await start(), await start()];
-  return { relays, place, alice: await newAgent(relays[0].url, "alice") };
+  return { relays, place: shared, alice: await newAgent(relays[0].url, "alice") };
 }
 
 /** Begins to bring a part, and leaves it open. */
@@ -96,23 +122,26 @@ async function answerOf(socket: Socket): Promise<string> {
 const offsetAt = async (url: string, blob: Blob): Promise<number> =>
   Number((await head(url, blob)).headers["upload-offset"]);
 
-test.each(engines)("a file that is brought to one relay and then another is fetched from both (%s)", async (engine) => {
-  const { relays, alice } = await twoRelays(engine);
-  using client = await alice.connect();
-  const bytes = randomBytes(5 * MIB);
-  const blob = await askRoom(client, bytes.length);
-  for (let at = 0, turn = 0; at < bytes.length; at += MIB, turn++) {
-    const { url } = relays[turn % 2] as Relay;
-    expect(await offsetAt(url, blob)).toBe(at);
-    expect((await bring(url, blob, at, bytes.subarray(at, at + MIB))).status).toBe(204);
-  }
-  for (const { url } of relays) expect((await fetchBlob(url, blob)).body.equals(bytes)).toBe(true);
-});
+test.each(everywhere)(
+  "a file that is brought to one relay and then another is fetched from both (%s, %s)",
+  async (kind, engine) => {
+    const { relays, alice } = await twoRelays(kind, engine);
+    using client = await alice.connect();
+    const bytes = randomBytes(5 * MIB);
+    const blob = await askRoom(client, bytes.length);
+    for (let at = 0, turn = 0; at < bytes.length; at += MIB, turn++) {
+      const { url } = relays[turn % 2] as Relay;
+      expect(await offsetAt(url, blob)).toBe(at);
+      expect((await bring(url, blob, at, bytes.subarray(at, at + MIB))).status).toBe(204);
+    }
+    for (const { url } of relays) expect((await fetchBlob(url, blob)).body.equals(bytes)).toBe(true);
+  },
+);
 
-test.each(engines)(
-  "a relay that still waits for a part that another one has taken over does not stand in its way (%s)",
-  async (engine) => {
-    const { relays, alice } = await twoRelays(engine);
+test.each(everywhere)(
+  "a relay that still waits for a part that another one has taken over does not stand in its way (%s, %s)",
+  async (kind, engine) => {
+    const { relays, alice } = await twoRelays(kind, engine);
     using client = await alice.connect();
     const [{ url: first }, { url: second }] = relays;
     const bytes = randomBytes(6 * MIB);
@@ -129,10 +158,10 @@ test.each(engines)(
   },
 );
 
-test.each(engines)(
-  "what a relay notes late of a connection that was lost does not undo what another one has taken in (%s)",
-  async (engine) => {
-    const { relays, alice } = await twoRelays(engine);
+test.each(everywhere)(
+  "what a relay notes late of a connection that was lost does not undo what another one has taken in (%s, %s)",
+  async (kind, engine) => {
+    const { relays, alice } = await twoRelays(kind, engine);
     using client = await alice.connect();
     const [{ url: first }, { url: second }] = relays;
     const bytes = randomBytes(6 * MIB);
@@ -154,10 +183,10 @@ test.each(engines)(
   },
 );
 
-test.each(engines)(
-  "whoever has a new token ends what comes by the one before at another relay (%s)",
-  async (engine) => {
-    const { relays, alice } = await twoRelays(engine);
+test.each(everywhere)(
+  "whoever has a new token ends what comes by the one before at another relay (%s, %s)",
+  async (kind, engine) => {
+    const { relays, alice } = await twoRelays(kind, engine);
     using client = await alice.connect();
     const [{ url: first }, { url: second }] = relays;
     const asked = { request_id: "same", read_hash: createHash("sha256").update("read").digest("base64") };
@@ -175,10 +204,10 @@ test.each(engines)(
   },
 );
 
-test.each(engines)(
-  "a file that one relay removes while another hands it out or takes it in is gone (%s)",
-  async (engine) => {
-    const { relays, place, alice } = await twoRelays(engine);
+test.each(everywhere)(
+  "a file that one relay removes while another hands it out or takes it in is gone (%s, %s)",
+  async (kind, engine) => {
+    const { relays, place, alice } = await twoRelays(kind, engine);
     using client = await alice.connect();
     const [{ url: first }, { url: second }] = relays;
     const whole = await uploaded(first, client, randomBytes(MIB));
@@ -188,12 +217,12 @@ test.each(engines)(
     const part = await askRoom(client, 8 * MIB);
     const socket = half(first, part, { offset: 0, length: 8 * MIB });
     socket.write(randomBytes(2 * MIB));
-    await eventually("some of it is there", () => existsSync(blobPath(place, part.blob)));
+    await eventually("some of it is there", async () => (await place.ids()).includes(part.blob));
     expect((await drop(second, part)).status).toBe(204);
     const answer = answerOf(socket);
     socket.write(randomBytes(6 * MIB));
     expect(await answer).toContain("404");
-    expect(existsSync(blobPath(place, part.blob))).toBe(false);
+    expect(await place.ids()).not.toContain(part.blob);
   },
 );
 
@@ -208,9 +237,9 @@ test.each(engines)(
   "a file that one relay makes just now is left alone by the sweeps of all, one without a row is not (%s)",
   async (engine) => {
     const open = await opener(engine);
-    const place = folder();
+    const path = folder();
     const { relays, alice } = await (async () => {
-      const relay = await createRelay({ port: 0, store: open, blobStore: new SharedFolder(place) });
+      const relay = await createRelay({ port: 0, store: open, blobStore: new SharedFolder(path) });
       onTestFinished(() => relay[Symbol.asyncDispose]());
       return { relays: [relay], alice: await newAgent(relay.url, "alice") };
     })();
@@ -219,12 +248,12 @@ test.each(engines)(
     const part = await askRoom(client, 1000);
     await bring(url, part, 0, randomBytes(400));
     const unknown = randomBytes(16).toString("hex");
-    const made = new SharedFolder(place);
+    const made = new SharedFolder(path);
     await made.putPart(unknown, 0, [Buffer.from("left")]);
     const old = new Date(Date.now() - 5 * HOUR_MS);
-    for (const id of [part.blob, unknown]) utimesSync(blobPath(place, id), old, old);
-    for (let relay = 0; relay < 2; relay++) blobsOf(await open(), new SharedFolder(place));
-    await eventually("the file without a row is gone", () => !existsSync(blobPath(place, unknown)));
+    for (const id of [part.blob, unknown]) utimesSync(blobPath(path, id), old, old);
+    for (let relay = 0; relay < 2; relay++) blobsOf(await open(), new SharedFolder(path));
+    await eventually("the file without a row is gone", () => !existsSync(blobPath(path, unknown)));
     expect((await bring(url, part, 400, randomBytes(600))).status).toBe(204);
   },
 );
@@ -233,10 +262,10 @@ test.each(engines)(
   "the mark of the files is the cluster's: a log that gets a new id keeps them (%s)",
   async (engine) => {
     const open = await opener(engine);
-    const place = folder();
-    const first = blobsOf(await open(), new SharedFolder(place), "one");
+    const path = folder();
+    const first = blobsOf(await open(), new SharedFolder(path), "one");
     expect(await first.isThere()).toBe(true);
-    const second = blobsOf(await open(), new SharedFolder(place), "another");
+    const second = blobsOf(await open(), new SharedFolder(path), "another");
     expect(await second.isThere()).toBe(true);
     expect(await first.isThere()).toBe(true);
     const elsewhere = blobsOf(await open(), new SharedFolder(folder()), "another");
@@ -246,10 +275,10 @@ test.each(engines)(
 
 test("relays that come at once agree on the mark", async () => {
   const open = await opener("memory");
-  const place = folder();
-  const all = await Promise.all(Array.from({ length: 8 }, async () => blobsOf(await open(), new SharedFolder(place))));
+  const path = folder();
+  const all = await Promise.all(Array.from({ length: 8 }, async () => blobsOf(await open(), new SharedFolder(path))));
   expect(await Promise.all(all.map((blobs) => blobs.isThere()))).toEqual(all.map(() => true));
-  expect(readdirSync(place)).toEqual([MARK]);
+  expect(readdirSync(path)).toEqual([MARK]);
 });
 
 test("files whose disk hangs are away, and nobody else hangs with it; they are there again when it is", async () => {
@@ -266,14 +295,14 @@ test("files whose disk hangs are away, and nobody else hangs with it; they are t
   await eventually("it is there again", () => place.isOurs());
 });
 
-test.each(engines)(
-  "files that many bring to any relay at random are whole, and nothing else is there (%s)",
-  async (engine) => {
+test.each(everywhere)(
+  "files that many bring to any relay at random are whole, and nothing else is there (%s, %s)",
+  async (kind, engine) => {
     const seed = Number(process.env["SEED"] ?? randomInt(2 ** 31));
     process.stderr.write(`shared files: SEED=${seed}\n`);
     const next = random(seed);
     const below = (most: number): number => Math.floor(next() * most);
-    const { relays, place, alice } = await twoRelays(engine);
+    const { relays, place, alice } = await twoRelays(kind, engine);
     using client = await alice.connect();
     const anyUrl = (): string => (relays[below(2)] as Relay).url;
     const one = async (): Promise<void> => {
@@ -295,14 +324,13 @@ test.each(engines)(
     };
     const kept = new Set<string>();
     for (let round = 0; round < 4; round++) await Promise.all(Array.from({ length: 4 }, one));
-    const there = readdirSync(place, { recursive: true, encoding: "utf8" }).filter((name) => name.includes("/"));
-    expect(new Set(there.map((name) => name.slice(3)))).toEqual(kept);
+    expect(new Set(await place.ids())).toEqual(kept);
   },
 );
 
 test("a folder of another cluster is left alone", async () => {
   const open = await opener("memory");
-  const place = folder();
-  writeFileSync(join(place, MARK), "somebody else\n");
-  expect(await blobsOf(await open(), new SharedFolder(place)).isThere()).toBe(false);
+  const path = folder();
+  writeFileSync(join(path, MARK), "somebody else\n");
+  expect(await blobsOf(await open(), new SharedFolder(path)).isThere()).toBe(false);
 });

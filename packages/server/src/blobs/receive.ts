@@ -93,6 +93,8 @@ function refuseOffset(response: ServerResponse, offset: number): void {
 /** Answers who brings a part of a file that somebody else has removed, or brings. */
 async function refuseTaken(response: ServerResponse, blobs: Blobs, { id, tokenHash }: Blob): Promise<void> {
   const now = await blobs.rows.find(id);
+  // What was written here since another relay has removed it is nobody's.
+  if (now === undefined) await blobs.store.remove(id);
   if (!isBy(now, tokenHash)) return refuseBy(response, "unknown_blob", { close: true });
   return refuseOffset(response, await blobs.come(now));
 }

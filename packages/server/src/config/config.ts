@@ -1,5 +1,6 @@
 import { eachOptionOnce, explainParser, readDuration } from "@aimessage/sdk/program";
 import { type BlobsAddress, parseBlobs } from "../blobs/address.ts";
+import { BucketError } from "../blobs/s3/bucket.ts";
 import type { BlobStore } from "../store/blob-store.ts";
 import { isLoopback } from "@aimessage/sdk/protocol";
 import { Command, CommanderError, Option as Flag } from "commander";
@@ -108,7 +109,7 @@ export function readConfig(argv: string[], env: Record<string, string | undefine
       given[name] = takes === undefined ? truth(variable, text) : repeatable ? text.split(/[\s,]+/) : text;
     }
   }
-  return validate(given, source);
+  return { ...validate(given, source), files: readFiles(given["files"], source["files"], env) };
 }
 
 /** In lines of its own, since the help leaves what it is as it is. */
@@ -172,11 +173,6 @@ const General = z.object({
   store: z.custom<PostgresUrl>((text) => typeof text === "string" && isPostgres(text)).optional(),
   enginePatience: duration.default(defaultConfig.enginePatience),
   drain: duration.optional(),
-  files: z
-    .string()
-    .transform(parseBlobs)
-    .refine((address) => address !== undefined)
-    .optional(),
   publicUrl: z.array(url("ws:", "wss:", "http:", "https:")).default([]),
   origin: z.array(url("http:", "https:")).default(defaultConfig.origins),
   tlsCert: z.string().optional(),
@@ -205,7 +201,6 @@ const NEEDS: Partial<Record<string, string>> = {
   enginePatience: "a time such as 15s",
   drain: "a time such as 5s",
   metricsPort: "a port from 0 to 65535",
-  files: "a folder that all relays share",
   publicUrl: "a URL such as https://relay.example.org",
   origin: "an origin such as https://app.example.org",
   tokenAccounts: "on, off or loopback",
@@ -251,6 +246,22 @@ function validate(given: Given, source: Readonly<Record<string, string>>): Confi
     log: logFormat,
     limits: readLimits(given, source, noLimits),
   };
+}
+
+function readFiles(
+  text: Given[string],
+  from: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): Config["files"] {
+  if (typeof text !== "string") return undefined;
+  try {
+    const address = parseBlobs(text, env);
+    if (address !== undefined) return address;
+  } catch (error) {
+    if (error instanceof BucketError) throw new UsageError(`${from}: ${error.message}`, "set them in the environment");
+    throw error;
+  }
+  throw new UsageError(`${from} needs a folder that all relays share, or s3://bucket/prefix, not '${text}'`);
 }
 
 function readLimits(given: Given, source: Readonly<Record<string, string>>, lifted: boolean): Limits {

@@ -39,8 +39,8 @@ export const generalOptions: Option[] = [
   option(
     "files",
     "AIMESSAGE_FILES",
-    "place",
-    "where encrypted files lie: a folder that all relays share (default: blobs in that of the database)",
+    "folder|s3://...",
+    "where encrypted files lie: a folder that all relays share, or s3://bucket/prefix (default: blobs in that of the database)",
   ),
   repeatable(option("publicUrl", "PUBLIC_URL", "url", "URL by which clients know this relay; they sign its name")),
   repeatable(
