@@ -119,6 +119,12 @@ export class Postgres implements AsyncDisposable {
     await this.#end(() => killWithChildren(this.pid));
   }
 
+  /** From now on all that follow it get nothing more, and do not know it. */
+  async forsakeStandbys(): Promise<void> {
+    const senders = await this.query("SELECT pid FROM pg_stat_replication");
+    for (const pid of senders.split("\n").filter((line) => line !== "")) process.kill(Number(pid), "SIGSTOP");
+  }
+
   /** Stops all its processes where they are: connections stay open, and nothing answers. */
   freeze(): void {
     freezeWithChildren(this.pid);
@@ -152,17 +158,27 @@ export class Postgres implements AsyncDisposable {
     await standby.#fill("pg_basebackup", [...from, "-R", "-X", "stream", "-c", "fast"]);
     // Whom this server waits for was copied.
     await standby.#waitFor("");
-    if (synchronous) await this.#waitFor(`"${standby.name}"`);
-    const follows = `SELECT count(*) FROM pg_stat_replication WHERE application_name = '${standby.name}'
-      AND state = 'streaming' AND sync_state = '${synchronous ? "sync" : "async"}'`;
-    await eventually("the standby follows", async () => (await this.query(follows)) === "1", STANDBY_MS);
+    const follows = async (how: string): Promise<boolean> => {
+      const found = `SELECT count(*) FROM pg_stat_replication
+        WHERE application_name = '${standby.name}' AND state = 'streaming' AND sync_state = '${how}'`;
+      return (await this.query(found)) === "1";
+    };
+    // As long as it is behind nobody waits for it.
+    await eventually("the standby follows", () => follows("async"), STANDBY_MS);
+    if (synchronous) {
+      await this.#waitFor(`"${standby.name}"`);
+      await eventually("the standby is waited for", () => follows("sync"), STANDBY_MS);
+    }
     made.move();
     return standby;
   }
 
   /** Makes a server of its own of a standby, which takes writes when this resolves. @throws Error if it is none */
   async promote(): Promise<void> {
-    await this.query("SELECT pg_promote()");
+    // A query that waits for it would itself hinder it.
+    await this.query("SELECT pg_promote(wait => false)");
+    const isDone = async (): Promise<boolean> => (await this.query("SELECT pg_is_in_recovery()")) === "f";
+    await eventually("the standby is promoted", isDone, STANDBY_MS);
   }
 
   /** Ends it without ceremony and removes its folder. */

@@ -57,7 +57,9 @@ export class Client {
       try {
         await this.#stay(await this.#connect());
       } catch (error) {
-        if (!(error instanceof LostError)) ledger.violation(`the driver failed: ${String((error as Error).stack)}`);
+        if (error instanceof LostError) {
+          if (error.isUnanswered) ledger.note(`${this.#name}: ${error.message}`);
+        } else ledger.violation(`the driver failed: ${String((error as Error).stack)}`);
       }
       await this.#leave();
     }

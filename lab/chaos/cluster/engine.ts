@@ -95,13 +95,12 @@ export class Engine implements AsyncDisposable {
   async failOver(synchronous: boolean): Promise<void> {
     const host = 1 - this.#primary;
     const standby = this.#hosts[host] as Postgres;
+    const old = this.#server;
     if (!synchronous) {
-      standby.freeze();
+      await old.forsakeStandbys();
       await delay(BEHIND_MS);
     }
-    const old = this.#server;
     await old.kill();
-    standby.thaw();
     await standby.promote();
     this.#hosts[this.#primary] = undefined;
     this.#primary = host;

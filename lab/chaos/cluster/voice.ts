@@ -42,6 +42,8 @@ export class Voice {
   /** The commit that it wants taken, as long as it does not know whether it was. */
   #pending: Proposal | undefined;
   #takenAt: number | undefined;
+  /** Why nothing was taken since. */
+  readonly #refusals = new Set<string>();
 
   constructor(options: VoiceOptions) {
     const { agent, group, ledger } = options;
@@ -135,6 +137,7 @@ export class Voice {
       const answer = answers[at] as PromiseSettledResult<Frame>;
       if (answer.status === "rejected") {
         lost = answer.reason as LostError;
+        this.#refusals.add(lost.message);
         this.#leave(line, left);
       } else if (answer.value.type === "ack") {
         this.#taken(line, answer.value);
@@ -144,6 +147,7 @@ export class Voice {
         const { reason } = answer.value.data;
         if (!PASSING.has(reason)) this.#wrong(`${line.text} was refused: ${JSON.stringify(answer.value.data)}`);
         refused ??= { text: line.text, reason };
+        this.#refusals.add(reason);
         if (reason === "internal") this.#leave(line, left);
         else left.push(line);
       }
@@ -182,8 +186,10 @@ export class Voice {
     line.isAcknowledged = true;
     ledger.count("acknowledged");
     if (line.id === undefined) ledger.count("acknowledged without an id");
-    ledger.pause(`${this.#name} in ${group.name}`, this.pauseMs);
+    const why = this.#refusals.size === 0 ? "" : ` after ${[...this.#refusals].join(", ")}`;
+    ledger.pause(`${this.#name} in ${group.name}${why}`, this.pauseMs);
     this.#takenAt = performance.now();
+    this.#refusals.clear();
     if (!group.isTeam) return;
     const { pos, lapsed = [] } = data as { pos: number; lapsed?: string[] };
     if (lapsed.length > 0) this.#wrong(`${line.text} did not reach ${lapsed.join(", ")}, who had lapsed`);

@@ -8,6 +8,13 @@ const OPEN_MS = 3_000;
 /** There is no answer, and nobody knows whether there was anything to be answered. */
 export class LostError extends Error {
   override readonly name = "LostError";
+  /** It was waited for in vain, with all patience. */
+  readonly isUnanswered: boolean;
+
+  constructor(message: string, isUnanswered = false) {
+    super(message);
+    this.isUnanswered = isUnanswered;
+  }
 }
 
 export interface Frame {
@@ -56,7 +63,7 @@ export class Wire {
     return new Promise<Frame>((resolve, reject) => {
       if (!this.isOpen) return reject(new LostError("the connection has ended"));
       const timer = setTimeout(() => {
-        reject(new LostError(`${type} was not answered`));
+        reject(new LostError(`${type} was not answered at port ${this.port}`, true));
         this.end();
       }, PATIENCE_MS);
       const settled = <T>(settle: (value: T) => void) => {
