@@ -1,6 +1,5 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { childrenOf } from "../../shared/descendants.ts";
+import { engineCpu } from "../../shared/engine-cpu.ts";
 import { median } from "../../shared/percentiles.ts";
 import { Postgres } from "../../shared/postgres.ts";
 import { startRelay } from "../../shared/relay.ts";
@@ -10,8 +9,6 @@ import { startFloor } from "../floors/start.ts";
 
 const CONNECTIONS = 99;
 const ROUNDS = 5;
-/** Ticks of the system's clock a second, by which it counts CPU (proc(5)). */
-const TICKS = 100;
 const generator = new URL("../load/relayed.ts", import.meta.url);
 
 /** Some servers, and what loads them. */
@@ -74,14 +71,18 @@ export async function cluster({ seconds, folder, progress }: Plan): Promise<Resu
 
 async function measure({ load, relays, engine }: Side, window: number, seconds: number): Promise<Measured> {
   const cpuOf = async (): Promise<number[]> => Promise.all(relays.map((relay) => relay.ask<number>("cpu")));
-  const [relaysBefore, engineBefore, started] = [await cpuOf(), engineCpu(engine), performance.now()];
+  const [relaysBefore, engineBefore, started] = [await cpuOf(), cpuOfEngine(engine), performance.now()];
   const rate = await load.ask<number>("run", { window, seconds });
   const count = (rate * (performance.now() - started)) / 1000;
   return {
     rate,
     relayCpu: (sum(await cpuOf()) - sum(relaysBefore)) / count,
-    engineCpu: (engineCpu(engine) - engineBefore) / count,
+    engineCpu: (cpuOfEngine(engine) - engineBefore) / count,
   };
+}
+
+function cpuOfEngine(engine: Postgres | undefined): number {
+  return engine === undefined ? 0 : engineCpu(engine);
 }
 
 function sum(values: number[]): number {
@@ -91,22 +92,6 @@ function sum(values: number[]): number {
 /** Median of the rounds' ratios. */
 function ratio(values: number[], floors: number[]): number {
   return median(values.map((value, at) => value / (floors[at] ?? 1)));
-}
-
-/** Microseconds that all processes of an engine have used. */
-function engineCpu(engine: Postgres | undefined): number {
-  if (engine === undefined) return 0;
-  return [engine.pid, ...childrenOf(engine.pid)].reduce((sum, pid) => sum + cpuOfProcess(pid), 0);
-}
-
-function cpuOfProcess(pid: number): number {
-  try {
-    // Behind the name, which may have spaces: the 14th and 15th field are its time in user mode and in the kernel.
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
-    return ((Number(fields[11]) + Number(fields[12])) * 1e6) / TICKS;
-  } catch {
-    return 0;
-  }
 }
 
 function resultsOf(sides: Side[], rounds: ReadonlyMap<Side, Measured[]>, window: number): Result[] {

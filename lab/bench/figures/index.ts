@@ -5,6 +5,7 @@ import { files } from "./files.ts";
 import { groups } from "./groups.ts";
 import { hostile } from "./hostile.ts";
 import { logins } from "./logins.ts";
+import { mailboxes } from "./mailboxes.ts";
 import { memory } from "./memory.ts";
 import { offline, relayed } from "./relayed.ts";
 import { send } from "./send.ts";
@@ -25,5 +26,6 @@ export const figures = {
   uploads,
   hostile,
   cluster,
+  mailboxes,
 } satisfies Record<string, (plan: Plan) => Promise<Result[]>>;
 export type FigureName = keyof typeof figures;

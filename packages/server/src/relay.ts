@@ -137,7 +137,11 @@ async function start(config: Config): Promise<Relay> {
   const evict = evictor(hub, blobs);
   const rounds = parts.use(startRounds({ store, hub, evict, log }));
   bus.hear({
-    evict,
+    evict(account, why) {
+      evict(account, why);
+      // Whoever has removed it may be no relay, and sweep nothing.
+      if (why === "removed") sweeps.soon();
+    },
     superseded: (mailbox, claim) => hub.superseded(mailbox, claim),
     freed: (mailbox) => hub.freed(mailbox),
     wake: (mailboxes) => hub.wake(mailboxes),

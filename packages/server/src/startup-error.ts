@@ -2,6 +2,7 @@ import type { Config } from "./config/config.ts";
 import { freeBytes } from "./store/sqlite/reserve.ts";
 import { FolderLockedError } from "./store/sqlite/lock.ts";
 import { NewerSchemaError } from "./store/sqlite/migrations.ts";
+import { MovedError } from "./store/sqlite/moved.ts";
 
 /** SQLite's codes for what a full disk may be called (https://sqlite.org/rescode.html): IOERR, FULL, CANTOPEN. */
 const NO_ROOM = new Set([10, 13, 14]);
@@ -29,6 +30,7 @@ function explain(
 ): [message: string, hint: string] | undefined {
   if (error instanceof FolderLockedError)
     return [`Database folder ${db} is locked by another relay`, "stop that one or choose another folder with --db"];
+  if (error instanceof MovedError) return error.explain(db);
   if (typeof store === "string" && store.startsWith("postgres")) return explainEngine(error as Error);
   if (error instanceof NewerSchemaError) return [error.message, "install a newer aimessage-server"];
   const {
@@ -72,7 +74,9 @@ function explain(
 }
 
 /** What is wrong with a PostgreSQL, or with what was said of it. Its driver is not loaded for that. */
-function explainEngine(error: Error & { hint?: unknown; code?: string }): [message: string, hint: string] | undefined {
+export function explainEngine(
+  error: Error & { hint?: unknown; code?: string },
+): [message: string, hint: string] | undefined {
   const { name, message, hint, code = "" } = error;
   if (name === "AddressError") return [message, "check --store or AIMESSAGE_STORE"];
   if (name === "EngineError") return [message, String(hint)];

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { database, hasPostgres } from "../../../test/postgres.ts";
 import { defaultLimits } from "../src/config/limits.ts";
+import { checkTables } from "../src/store/postgres/check.ts";
 import { openPostgresStore } from "../src/store/postgres/postgres.ts";
 import type { KeyAccount } from "../src/store/store.ts";
 import { relayStoreCases } from "../src/testing/index.ts";
@@ -11,6 +12,7 @@ describe.runIf(hasPostgres)("the PostgreSQL store", () => {
     test(sentence, async () => {
       const url = await database();
       await run((options) => openPostgresStore({ ...options, url }));
+      expect(await checkTables(url, "aimessage")).toEqual([]);
     });
 
   test("what is answered by a relay that has seen nothing of an account before is whole", async () => {

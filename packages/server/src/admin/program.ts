@@ -63,6 +63,7 @@ function addCommand(parent: Command, name: CommandName, context: Surroundings, h
     else command.addOption(new Option(flag, `${what} (default ${fallback})`).argParser(wholeNumber));
   command
     .option("--db <folder>", "folder of the database (default ./data) [DB_PATH]")
+    .option("--store <url>", "the PostgreSQL of a cluster instead, as its relays have it [AIMESSAGE_STORE]")
     .option("--json", "JSON on stdout, one object a line")
     .addHelpText("after", `\nExample:\n  ${example}`)
     .action(async () => {
@@ -71,10 +72,12 @@ function addCommand(parent: Command, name: CommandName, context: Surroundings, h
       >();
       const flags: Flags = {
         who: operator(),
-        db: given.db ?? (context.env["DB_PATH"] || "./data"),
+        ...whereOf(given, context.env, name === "migrate"),
         json: given.json ?? false,
         force: given.force ?? false,
         release: given.release ?? false,
+        back: given.back ?? false,
+        blobs: given.blobs ?? (context.env["AIMESSAGE_BLOBS"] || undefined),
         last: given.last ?? defaultOf(name),
         limit: given.limit ?? defaultOf(name),
         reserveBytes: reserveBytes(given.reserveBytes, context.env["AIMESSAGE_RESERVE_BYTES"]),
@@ -84,13 +87,31 @@ function addCommand(parent: Command, name: CommandName, context: Surroundings, h
       };
       try {
         // Those two have to do with the folders of two users.
-        if (name !== "backup" && name !== "restore") becomeOwnerOf(flags.db);
+        if ((flags.store === undefined || name === "migrate") && name !== "backup" && name !== "restore")
+          becomeOwnerOf(flags.db);
         const out = createOutput(context, { json: flags.json, quiet: false });
         await actions[name](flags, out, command.args[0] ?? "");
       } catch (error) {
-        throw asAdminError(error, flags.db);
+        throw asAdminError(error, flags);
       }
     });
+}
+
+/** Which database is meant: of two variables, or two flags, none is; a flag outweighs a variable. */
+function whereOf(
+  given: { db?: string; store?: string | undefined },
+  env: Surroundings["env"],
+  takesBoth: boolean,
+): Pick<Flags, "db" | "store"> {
+  const isFlagged = given.db !== undefined || given.store !== undefined;
+  const db = given.db ?? (isFlagged && !takesBoth ? undefined : env["DB_PATH"] || undefined);
+  const store = given.store ?? (isFlagged && !takesBoth ? undefined : env["AIMESSAGE_STORE"] || undefined);
+  if (db !== undefined && store !== undefined && !takesBoth)
+    throw new UsageError(
+      `${isFlagged ? "--store and --db" : "AIMESSAGE_STORE and DB_PATH"} exclude each other`,
+      "name the database of a cluster, or the folder of one relay",
+    );
+  return { db: db ?? "./data", store };
 }
 
 /** The user of the operating system. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { refuseLinks } from "../store/sqlite/lock.ts";
 import { NewerSchemaError, SCHEMA_VERSION, schemaVersion } from "../store/sqlite/migrations.ts";
+import { refuseMoved } from "../store/sqlite/moved.ts";
 import { AdminError } from "./admin-error.ts";
 
 /** How long a relay that starts or ends may hold the database. Milliseconds. */
@@ -29,8 +30,20 @@ export function openReadOnly(file: string): DatabaseSync {
   return new DatabaseSync(file, { readOnly: true, timeout: BUSY_MS });
 }
 
-/** Opens the database in a folder for questions about one moment. @throws if it is not of this program's version */
+/** Opens the database in a folder for questions about one moment. @throws if it is not of this program's version, or has moved */
 export function openSnapshot(db: string): DatabaseSync {
+  const database = openCurrent(db);
+  try {
+    refuseMoved(database);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** The same of one that may have moved. */
+export function openCurrent(db: string): DatabaseSync {
   requireDatabase(db);
   const database = openReadOnly(databaseFile(db));
   try {

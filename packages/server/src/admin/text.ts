@@ -4,6 +4,7 @@ import type { AuditLine } from "../store/store.ts";
 import { type BackedUp, filesOf } from "./backup.ts";
 import type { Checked } from "./check.ts";
 import type { Invite } from "./invites.ts";
+import type { Moved } from "./move/tables.ts";
 import type { Restored } from "./restore.ts";
 import type { Stats } from "./stats.ts";
 import type { User, UserDetails } from "./users.ts";
@@ -39,6 +40,16 @@ function filesText({ files, file_bytes, missing_files }: Files, folder: string):
     ...(missing_files > 0
       ? [`Encrypted files that are missing: ${missing_files}. Whoever asks for one hears that it is not there`]
       : []),
+  ];
+}
+
+export function movedText({ from, to, finished, rows, seconds, ...files }: Moved): string[] {
+  if (finished) return [`${from} has moved to ${to}: only the last step was left`];
+  const counted = Object.entries(rows).filter(([, count]) => count > 0);
+  return [
+    ...table(counted.map(([name, count]) => [name.replaceAll("_", " "), `${count}`])),
+    ...filesText(files, "the new place"),
+    `${from} has moved to ${to} in ${seconds.toFixed(1)} s; counts and sums agree`,
   ];
 }
 

@@ -10,6 +10,7 @@ interface Described {
 export type CommandName =
   | "backup"
   | "restore"
+  | "migrate"
   | "check"
   | "stats"
   | "audit"
@@ -47,6 +48,16 @@ export const commands: Record<CommandName, Described> = {
       "Put a backup, and the encrypted files beside it, into the folder of a relay that does not run. Its log gets a new id, so that agents do not trust the positions that they remember.",
     example: "aimessage-server restore /backups/relay.db --db /var/lib/aimessage",
     options: [["--force", "put the database aside that is there, with its files"]],
+  },
+  migrate: {
+    usage: "migrate",
+    about:
+      "Move everything from the folder of a relay that does not run into the PostgreSQL of a cluster, or back. Agents notice a reconnect. Killed at any moment, it is run again.",
+    example: "aimessage-server migrate --db /var/lib/aimessage --store postgres://aimessage@db1/aimessage",
+    options: [
+      ["--back", "from the cluster, of which no relay runs, into an empty folder"],
+      ["--blobs <folder>", "where the relays of the cluster have encrypted files [AIMESSAGE_BLOBS]"],
+    ],
   },
   check: {
     usage: "check",

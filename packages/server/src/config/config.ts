@@ -213,9 +213,10 @@ function validate(given: Given, source: Readonly<Record<string, string>>): Confi
   }
   const { publicUrl, origin, tlsCert, tlsKey, metricsHost, metricsPort, logFormat, noLimits, store, drain, ...rest } =
     result.data;
-  if (store !== undefined && given["db"] !== undefined)
+  // That an image names a folder by its environment says nothing about this relay.
+  if (store !== undefined && source["db"] === "--db" && given["db"] !== undefined)
     throw new UsageError(
-      `${source["store"]} and ${source["db"]} exclude each other`,
+      `${source["store"]} and --db exclude each other`,
       "a relay keeps everything in the one or the other",
     );
   if ((tlsCert === undefined) !== (tlsKey === undefined))

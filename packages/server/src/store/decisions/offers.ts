@@ -1,5 +1,6 @@
 import type { Offer } from "../store.ts";
 import type { Offering, Tables, WaitingStatement } from "./tables.ts";
+import { each } from "./work.ts";
 
 /** Whoever has a statement has so long to commit it, before another member gets it; and how soon it is looked again whether there is any. Milliseconds. */
 const PATIENCE_MS = 30_000;
@@ -19,7 +20,7 @@ const LATELY_MS = 600_000;
  */
 export function offerStatements(tables: Tables, now: number): Offer[] {
   const { statements } = tables;
-  return statements.due(now).flatMap((waiting) => {
+  const offers = each(statements.due(now), (waiting): Offer[] => {
     const to = takerOf(tables, waiting, now);
     if (to === "over") {
       statements.remove(waiting.groupId, [waiting.name]);
@@ -30,6 +31,7 @@ export function offerStatements(tables: Tables, now: number): Offer[] {
     if (to === undefined) return [];
     return [{ mailbox: to, groupId, kind, statement, username: tables.accounts.find(name)?.username ?? name }];
   });
+  return offers.flat();
 }
 
 /** @param to The member that has it now; undefined: nobody was there */

@@ -6,6 +6,7 @@ import { removeAccount } from "./remove.ts";
 import { amountOf, roomObjection, sizeOf } from "./room.ts";
 import type { ClosedMailbox, Swept, Tables } from "./tables.ts";
 import { lapse, lapsingOf } from "./team.ts";
+import { each } from "./work.ts";
 
 /** Entries in one transaction: a long one would hold up everybody's messages. */
 const BATCH = 500;
@@ -125,12 +126,14 @@ function sweepExpired({ mail }: Tables, notices: Notices): number {
   const entries = mail.expired(notices.now, BATCH);
   const digests = new Map<number, string>();
   let read = 0;
-  for (const entry of entries) {
+  let isMore = false;
+  each(entries, (entry) => {
     // What is left is more for the next time.
-    if (read > MOST_READ) return BATCH;
+    isMore ||= read > MOST_READ;
+    if (isMore) return;
     if (entry.pos === undefined) {
       notices.drop(entry, "expired", "expired");
-      continue;
+      return;
     }
     const { body = 0 } = entry;
     let digest = digests.get(body);
@@ -141,22 +144,22 @@ function sweepExpired({ mail }: Tables, notices: Notices): number {
     }
     mail.toStub(entry, digest);
     notices.once(entry, "expired");
-  }
-  return entries.length;
+  });
+  return isMore ? BATCH : entries.length;
 }
 
 function sweepOld(tables: Tables, notices: Notices, after: number): { expired: number; next: number } {
   const { mail, limits } = tables;
   const { old, next } = mail.storedBefore(notices.now - limits.mailboxAge, after, BATCH);
   let expired = 0;
-  for (const entry of old) {
+  each(old, (entry) => {
     const isHandshake = entry.kind === "welcome" || entry.kind === "commit";
     lapseBy(tables, entry, notices.now);
     // What opens or moves a group of two outlives the messages that need it.
-    if (isHandshake && entry.body === undefined && mail.isFollowed(entry)) continue;
+    if (isHandshake && entry.body === undefined && mail.isFollowed(entry)) return;
     notices.drop(entry, "expired", "mailbox_age");
     expired += 1;
-  }
+  });
   return { expired, next };
 }
 
@@ -171,7 +174,7 @@ function sweepClosed(tables: Tables, notices: Notices): number {
   const closed = tables.accounts.nextClosed();
   if (closed === undefined) return 0;
   const entries = tables.mail.inMailbox(closed.mailbox, BATCH);
-  for (const entry of entries) notices.drop(entry, "dropped", closed.closed);
+  each(entries, (entry) => notices.drop(entry, "dropped", closed.closed));
   if (entries.length < BATCH) sweepDevices(tables, closed);
   return Math.max(entries.length, 1);
 }
@@ -193,6 +196,6 @@ function sweepUnused(tables: Tables, after: string, now: number): { removed: num
   const cutoff = dayOf(now - tables.limits.unusedAccountAge);
   const page = tables.accounts.after(after, BATCH);
   const unused = page.filter(({ seen, used }) => !used && seen < cutoff);
-  for (const { mailbox } of unused) removeAccount(tables, mailbox, true);
+  each(unused, ({ mailbox }) => removeAccount(tables, mailbox, true));
   return { removed: unused.length, next: page.length < BATCH ? "" : (page.at(-1)?.name ?? "") };
 }

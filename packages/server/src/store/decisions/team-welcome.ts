@@ -3,7 +3,7 @@ import type { CommitRequest, KeyAccount, NamedDevice, Refused, TeamChange } from
 import { payerOf } from "./payer.ts";
 import { placeOf, roomObjection, sizeOf } from "./room.ts";
 import { shareOf } from "./team.ts";
-import type { Amount, Payer, Work } from "./work.ts";
+import { type Amount, each, type Payer, type Work } from "./work.ts";
 
 /** Somebody who is added: its account, who is charged for its Welcome, and that. */
 export interface Newcomer {
@@ -39,10 +39,9 @@ export function newcomers(
   sender: KeyAccount,
   { add, welcomes, team, swapped }: Adding,
 ): Newcomer[] | Refused {
-  const found: Newcomer[] = [];
   const byName = new Map(welcomes.map((each) => [each.to.toLowerCase(), each]));
   const tree = treeText(team);
-  for (const { username, device } of add) {
+  const found = each(add, ({ username, device }): Newcomer | Refused => {
     const refuse = (refused: Refused["refused"]): Refused => ({ refused, username });
     const account = work.accounts.find(username);
     if (account === undefined || account.kind === "removed") return refuse("unknown_user");
@@ -59,9 +58,9 @@ export function newcomers(
     // Of its sender's own room there is too little for anybody.
     if (objection === "storage_quota") return { refused: objection };
     if (objection !== undefined) return refuse(objection);
-    found.push({ account, payer, welcome: given.welcome });
-  }
-  return found;
+    return { account, payer, welcome: given.welcome };
+  });
+  return found.find((one): one is Refused => "refused" in one) ?? (found as Newcomer[]);
 }
 
 /**

@@ -1,7 +1,16 @@
 /** What decisions about teams have in common: who is a member, who gets something, and who is charged for it. */
 import type { Body, KeyAccount, Refused } from "../store.ts";
 import { amountOf, hasSpace, roomObjection, sizeOf } from "./room.ts";
-import type { Amount, Group, Member, NewEntry, Payer, RoomKind, Work } from "./work.ts";
+import {
+  type Amount,
+  each,
+  type Group,
+  type Member,
+  type NewEntry,
+  type Payer,
+  type RoomKind,
+  type Work,
+} from "./work.ts";
 
 /** A member as it begins, but for who it is. */
 export const NEWCOMER: Omit<Member, "mailbox" | "name" | "device" | "joined"> = {
@@ -86,7 +95,7 @@ function noticePayer({ name }: Member): Payer {
 
 /** Members that are about to lapse, and whether there is room to tell them. */
 export function lapsingOf(work: Work, members: Member[]): Lapsing[] {
-  return members.map((member) => ({ member, isTold: hasNoticeRoom(work, member) }));
+  return each(members, (member) => ({ member, isTold: hasNoticeRoom(work, member) }));
 }
 
 function hasNoticeRoom(work: Work, member: Member): boolean {
@@ -112,12 +121,12 @@ export function withRoom(
   const full: Member[] = [];
   const own = { sender: sender.name, address: sender.address };
   if (present.length > 0 && !hasSpace(work, own, present.length * amount.bytes)) return { refused: "storage_quota" };
-  for (const member of present) {
+  each(present, (member) => {
     const { place, payer } = placeIn(groupId, member, { kind, sender });
     // Whoever reads is not kept waiting by what stands before its contacts' mail, as by strangers' letters: it would lapse by any burst.
     if (roomObjection(work, place, payer, amount) !== undefined) full.push(member);
     else recipients.push({ member, payer });
-  }
+  });
   return { recipients, full: lapsingOf(work, full) };
 }
 

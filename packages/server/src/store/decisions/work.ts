@@ -15,12 +15,35 @@ export class Missing extends Error {
   /** Which look-up, such as `accounts.find`, and of what. */
   readonly look: string;
   readonly key: string;
+  /** What is missing beside it. */
+  readonly others: readonly Missing[];
 
-  constructor(look: string, key: string) {
+  constructor(look: string, key: string, others: readonly Missing[] = []) {
     super(`${look}(${key}) was not read`);
     this.look = look;
     this.key = key;
+    this.others = others;
   }
+}
+
+/**
+ * Decides about one after another, also behind one for which something is missing: so that it is read for all of them together, and not in
+ * a trip for each. @throws Missing
+ */
+export function each<T, R>(items: Iterable<T>, decide: (item: T) => R): R[] {
+  const results: R[] = [];
+  const missing: Missing[] = [];
+  for (const item of items) {
+    try {
+      results.push(decide(item));
+    } catch (error) {
+      if (!(error instanceof Missing)) throw error;
+      missing.push(error, ...error.others);
+    }
+  }
+  const [first, ...others] = missing;
+  if (first !== undefined) throw new Missing(first.look, first.key, others);
+  return results;
 }
 
 /** Messages and what they take up. */

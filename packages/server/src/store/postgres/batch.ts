@@ -23,8 +23,9 @@ import { Upkeep } from "./tables/upkeep.ts";
 export interface Memory {
   readonly limits: StoreLimits;
   readonly relay: number;
-  /** Relays that live, as far as is known. */
+  /** Relays that live, as far as is known; and the highest number of one that it is known of. */
   living: ReadonlySet<number>;
+  newestRelay: number;
   /** Requests from before this time are forgotten: Unix ms. */
   requestsSince: number;
   readonly devices: KnownDevices;
@@ -41,7 +42,8 @@ export interface Memory {
 export function newMemory(of: Pick<Memory, "limits" | "relay" | "requestsSince">): Memory {
   return {
     ...of,
-    living: new Set([of.relay]),
+    living: new Set(),
+    newestRelay: 0,
     devices: new BoundedMap(),
     charges: new KnownCharges(),
     told: new BoundedMap(),
@@ -51,9 +53,20 @@ export function newMemory(of: Pick<Memory, "limits" | "relay" | "requestsSince">
   };
 }
 
+/** Those that live; a relay that has ended, or is dead, has no row. */
+export const RELAYS = "SELECT relay FROM relays";
+
+/** @param asked The number of a relay that began before they were read */
+export function learnRelays(memory: Memory, rows: readonly { relay: number }[], asked = 0): void {
+  memory.living = new Set(rows.map(({ relay }) => relay));
+  memory.newestRelay = Math.max(memory.newestRelay, asked, ...memory.living);
+}
+
 /** All tables, as one transaction has read them under its locks, and as it will write them. */
 export class Batch {
   readonly tables: Tables;
+  /** When it is decided: Unix ms. The same however often that is done. */
+  readonly now: number;
   readonly boxes = new Boxes();
   readonly mail: Mail;
   readonly blobs: BlobTable;
@@ -71,10 +84,11 @@ export class Batch {
   constructor(memory: Memory, now: number) {
     const { limits, relay, heard } = memory;
     const { boxes } = this;
+    this.now = now;
     const charges = (this.#charges = new Charges(relay, memory.charges));
     const numbers = (this.numbers = new Numbers(memory.spareMailboxes));
     const mail = (this.mail = new Mail({ boxes, charges, numbers, told: memory.told, now }));
-    const blobs = (this.blobs = new BlobTable(charges, now));
+    const blobs = (this.blobs = new BlobTable({ relay, charges, now }));
     const accounts = (this.#accounts = new Accounts(boxes, numbers, memory.devices));
     const peers = (this.#peers = new Peers(charges, limits.peers));
     const groups = (this.#groups = new Groups({ boxes, charges, relay, limits, now }));
@@ -91,13 +105,17 @@ export class Batch {
     // What deletes goes first; charges come last, when all is counted.
     this.#parts = [mail, blobs, accounts, boxes, requests, groups, statements, peers, keyPackages, addresses, invites];
     this.#parts.push(audit, upkeep, numbers, charges);
-    this.#looks = Object.assign({}, ...this.#parts.map(({ looks }) => looks)) as Record<string, Look>;
+    const relays: Look = async (sql, keys) => learnRelays(memory, await sql(RELAYS, []), Math.max(...keys.map(Number)));
+    this.#looks = Object.assign({ relays }, ...this.#parts.map(({ looks }) => looks)) as Record<string, Look>;
     this.tables = {
       limits,
       heard,
       isListening: (mailbox) => {
         const listener = boxes.get(mailbox)?.listener;
-        return listener !== null && listener !== undefined && memory.living.has(listener);
+        if (listener === null || listener === undefined || listener === relay) return listener === relay;
+        // One that has begun just now; of the others it is known whether they live.
+        if (listener > memory.newestRelay) throw new Missing("relays", String(listener));
+        return memory.living.has(listener);
       },
       accounts: accounts.tables,
       addresses: addresses.tables,
@@ -172,9 +190,11 @@ export function attempt<T>(decide: () => T, missing: Map<string, Set<string>>): 
     return decide();
   } catch (error) {
     if (!(error instanceof Missing)) throw error;
-    const keys = missing.get(error.look);
-    if (keys === undefined) missing.set(error.look, new Set([error.key]));
-    else keys.add(error.key);
+    for (const { look, key } of [error, ...error.others]) {
+      const keys = missing.get(look);
+      if (keys === undefined) missing.set(look, new Set([key]));
+      else keys.add(key);
+    }
     return undefined;
   }
 }

@@ -1,26 +1,18 @@
 import { randomBytes } from "node:crypto";
+import { dayOf } from "../days.ts";
 import { RELAYS_SCHEMA } from "./lane/relays-schema.ts";
 import type { Address } from "./link/address.ts";
 import { Link, type Sql } from "./link/link.ts";
+import { EngineError } from "./engine-error.ts";
+import { finishMove, refuseMoved } from "./move-marks.ts";
 import { TABLES_SCHEMA } from "./tables/tables-schema.ts";
-import { LOCK_SCHEMA } from "./tables/upkeep.ts";
+import { createDay, LOCK_SCHEMA } from "./tables/upkeep.ts";
 
 /** The oldest that has all that is used here. */
 const OLDEST_ENGINE = 15;
 
 /** Blocks that are left out when the engine may have forgotten some: no place of theirs comes twice. */
 const FORGOTTEN_BLOCKS = 1_000_000;
-
-/** The engine is not to be trusted with mail, or of a version that does not fit. */
-export class EngineError extends Error {
-  override readonly name = "EngineError";
-  readonly hint: string;
-
-  constructor(message: string, hint: string) {
-    super(message);
-    this.hint = hint;
-  }
-}
 
 /** What all relays of a cluster know of its logs. */
 export interface ClusterState {
@@ -41,7 +33,11 @@ export async function joinCluster(address: Address, schema: string, restored: bo
   await sql("BEGIN");
   await sql("SELECT pg_advisory_xact_lock($1::bigint)", [LOCK_SCHEMA]);
   const [known] = await sql("SELECT 1 FROM pg_namespace WHERE nspname = $1", [schema]);
-  if (known === undefined) await sql(`CREATE SCHEMA ${schema}; ${TABLES_SCHEMA} ${RELAYS_SCHEMA}`);
+  if (known === undefined) await makeTables(sql, schema);
+  // Whoever makes one keeps all others out for a moment: so nobody has to who comes first on this day.
+  for (const day of [0, 1]) await sql(createDay(dayOf(Date.now()) + day));
+  await finishMove(sql);
+  await refuseMoved(sql);
   if (restored) {
     await sql("DELETE FROM meta WHERE key = 'log_id'", []);
     await leaveOut(sql);
@@ -53,8 +49,13 @@ export async function joinCluster(address: Address, schema: string, restored: bo
   return { logId, requestsSince };
 }
 
+/** Within a transaction. */
+export async function makeTables(sql: Sql, schema: string): Promise<void> {
+  await sql(`CREATE SCHEMA ${schema}; ${TABLES_SCHEMA} ${RELAYS_SCHEMA}`);
+}
+
 /** An engine that forgets what it has acknowledged when its power fails is none for mail. */
-async function refuseForgetful(sql: Sql): Promise<void> {
+export async function refuseForgetful(sql: Sql): Promise<void> {
   const [found] = await sql<{ version: number; fsync: string; commits: string; pages: string }>(
     `SELECT current_setting('server_version_num')::int AS version, current_setting('fsync') AS fsync,
       current_setting('synchronous_commit') AS commits, current_setting('full_page_writes') AS pages`,

@@ -2,7 +2,7 @@ import type { StoreOptions } from "../options.ts";
 import type { SharedStore } from "../shared.ts";
 import type { Entry } from "../store.ts";
 import { parseAddress } from "./link/address.ts";
-import { type Batch, newMemory } from "./batch.ts";
+import { type Batch, learnRelays, newMemory } from "./batch.ts";
 import { Channel } from "./lane/channel.ts";
 import { heedTimeline, joinCluster, renewLog } from "./cluster.ts";
 import { decider } from "./decider.ts";
@@ -10,6 +10,7 @@ import { type Incarnation, incarnate } from "./lane/incarnation.ts";
 import type { Item } from "./items.ts";
 import { Lane, LANE_SETTINGS, PLANS } from "./lane/lane.ts";
 import { Link, type Sql } from "./link/link.ts";
+import { refuseMoved } from "./move-marks.ts";
 import { Deleting, postgresStore } from "./postgres-store.ts";
 import { openBus } from "./lane/postgres-bus.ts";
 import { Reads } from "./reads.ts";
@@ -17,6 +18,9 @@ import { Reads } from "./reads.ts";
 /** What may wait for an engine that is away, or slow, before clients have to. */
 const MOST_ITEMS = 20_000;
 const MOST_BYTES = 64 * 2 ** 20;
+
+/** The engine's word for a namespace: that of a cluster's tables. */
+export const SCHEMA = "aimessage";
 
 export interface PostgresOptions extends StoreOptions {
   /** `postgres://user@host1,host2:5432/database` */
@@ -32,13 +36,15 @@ export interface PostgresOptions extends StoreOptions {
  * @throws LinkError if the engine cannot be reached, AddressError for a URL that is none, EngineError, or what the engine says
  */
 export async function openPostgresStore(options: PostgresOptions): Promise<SharedStore> {
-  const { url, schema = "aimessage", limits, onCommit = () => {}, onFenced = () => {}, onNewLog = () => {} } = options;
+  const { url, schema = SCHEMA, limits, onCommit = () => {}, onFenced = () => {}, onNewLog = () => {} } = options;
   const address = parseAddress(url);
   await using parts = new AsyncDisposableStack();
   const { requestsSince, ...state } = await joinCluster(address, schema, options.restored ?? false);
   let { logId } = state;
   const channel = parts.use(new Channel({ address, schema }));
   const incarnation = parts.use(await incarnate({ link: channel.link, schema, onFenced }));
+  // Whoever moves the tables sees this life from here on, or had begun before it, which is seen here.
+  await refuseMoved(await channel.link.use());
   await channel.listen(incarnation.relay);
   const clock = options.clock ?? (() => incarnation.clock.now());
   const memory = newMemory({ limits, relay: incarnation.relay, requestsSince });
@@ -63,7 +69,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Share
   const announce = (batch: Batch): void => {
     if (batch.added.length === 0) return;
     stored?.([...batch.added]);
-    wakeOthers(batch, { channel, relay: incarnation.relay, living: memory.living });
+    wakeOthers(batch, { channel, relay: incarnation.relay });
   };
   const lane = parts.use(
     new Lane<Item>({
@@ -95,7 +101,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Share
       const rows = await reads.ask<{ relay: number; log_id: string }>(
         "SELECT relay, (SELECT value FROM meta WHERE key = 'log_id') AS log_id FROM relays",
       );
-      memory.living = new Set(rows.map(({ relay }) => relay));
+      learnRelays(memory, rows);
       setLog(rows[0]?.log_id ?? logId, "another relay has found that the engine forgot something");
     }),
   );
@@ -125,15 +131,12 @@ function nameOf({ relay }: Incarnation, what: string): string {
   return `aimessage relay ${relay} ${what}`;
 }
 
-/** Relays that have stored nothing hear of it where they push. */
-function wakeOthers(
-  batch: Batch,
-  { channel, relay, living }: { channel: Channel; relay: number; living: ReadonlySet<number> },
-): void {
+/** Relays that have stored nothing hear of it where they push. One that is dead does not, which is known later than that another has begun. */
+function wakeOthers(batch: Batch, { channel, relay }: { channel: Channel; relay: number }): void {
   const mailboxes = new Map<number, Set<number>>();
   for (const { mailbox } of batch.added) {
     const listener = batch.boxes.get(mailbox)?.listener;
-    if (listener === null || listener === undefined || listener === relay || !living.has(listener)) continue;
+    if (listener === null || listener === undefined || listener === relay) continue;
     const known = mailboxes.get(listener);
     if (known === undefined) mailboxes.set(listener, new Set([mailbox]));
     else known.add(mailbox);

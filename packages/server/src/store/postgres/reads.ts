@@ -250,7 +250,7 @@ function fitting(all: Entry[], room: Room): { entries: Entry[]; more: boolean } 
   return { entries: all.slice(0, count), more: count < all.length };
 }
 
-interface AuditRow {
+export interface AuditRow {
   kind: AuditLine["kind"];
   at: number;
   who: string;
@@ -260,7 +260,7 @@ interface AuditRow {
   count: number | null;
 }
 
-function toLine({ kind, at, who, what, target, outcome, count }: AuditRow): AuditLine {
+export function toLine({ kind, at, who, what, target, outcome, count }: AuditRow): AuditLine {
   if (kind === "refusal") return { kind, hour: at, reason: what, who, count: count ?? 0 };
   return { kind, at, who, what, target: target ?? "", outcome: outcome ?? "done" };
 }

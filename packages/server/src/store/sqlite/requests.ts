@@ -1,8 +1,12 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { PastRequest, Work } from "../decisions/work.ts";
+import { requestHash } from "../request-hash.ts";
 
 /** How long a repeat is known as one, if there are no more than are remembered. */
 const MEMORY_MS = 48 * 3600 * 1000;
+
+/** The kind of requests of which only hashes are known. */
+export const MOVED = "moved";
 
 export type Requests = ReturnType<typeof requestsTable>;
 
@@ -22,10 +26,15 @@ export function requestsTable(db: DatabaseSync, capacity: number, clock: () => n
     `DELETE FROM requests WHERE number IN (SELECT number FROM requests ORDER BY number LIMIT ?1)
       AND (at < ?2 OR number <= (SELECT max(number) FROM requests) - ?3)`,
   );
+  // Of those that came from a cluster the ids are hashes, and the kind says so: they are the oldest, and soon forgotten.
+  const oldest = db.prepare("SELECT kind FROM requests ORDER BY number LIMIT 1").get();
+  const hasMoved = oldest?.["kind"] === MOVED;
 
   return {
     find(sender: number, kind: "message" | "commit", id: string): PastRequest | undefined {
-      const row = select.get(sender, kind, id) as (PastRequest & { answer: string | null }) | undefined;
+      const moved = (): unknown =>
+        hasMoved ? select.get(sender, MOVED, Buffer.from(requestHash(kind, id)).toString("hex")) : undefined;
+      const row = (select.get(sender, kind, id) ?? moved()) as (PastRequest & { answer: string | null }) | undefined;
       return row && { ...row, answer: row.answer ?? undefined };
     },
     add({ sender, kind, id, digest, mailbox, seq, at, answer }: Parameters<Work["requests"]["add"]>[0]): void {

@@ -22,6 +22,7 @@ import { GroupCommit, type Sync } from "./group-commit.ts";
 import { Listeners } from "./listeners.ts";
 import { lockFolder, makeFolder, makePrivate, refuseLinks } from "./lock.ts";
 import { migrate } from "./migrations.ts";
+import { refuseMoved } from "./moved.ts";
 import { Place } from "./place.ts";
 import { Reserve } from "./reserve.ts";
 import type { StoreOptions } from "../options.ts";
@@ -60,6 +61,7 @@ function openInFolder(folder: string, options: SqliteOptions): RelayStore {
   // It only reads, and so cannot delete the log when it is the last to close (https://sqlite.org/wal.html).
   const reader = parts.use(new DatabaseSync(file, { readOnly: true }));
   for (const each of [db, reader]) each.prepare("SELECT 1 FROM sqlite_schema").get();
+  refuseMoved(db);
   const log = parts.adopt(openSync(`${file}-wal`, "r+"), closeSync);
   const disk = new Disk(db, new Place(folder, log), reserve, options.onHindrance);
   const store = openStore(db, options, { sync: (done) => fdatasync(log, done), disk });

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { Address } from "../link/address.ts";
 import { Link, LinkError, patience, type Sql } from "../link/link.ts";
 import { channelPrefix, decodeMessage, encodeMessage, type Message, PAYLOAD_BYTES } from "./messages.ts";
@@ -56,7 +57,8 @@ export class Channel implements AsyncDisposable {
   #relay: number | undefined;
   #ears: ChannelEars = { message: () => {}, reopened: () => {} };
   #posted: Posted[] = [];
-  #isPosting = false;
+  /** Settled when all that was posted is told, or is not. */
+  #posting: Promise<void> | undefined;
   /** Something could not be told, and nobody knows what to whom. */
   #isOwing = false;
 
@@ -86,7 +88,7 @@ export class Channel implements AsyncDisposable {
   async #opened(sql: Sql): Promise<void> {
     if (this.#relay === undefined) return;
     await sql(`LISTEN ${this.#prefix}${this.#relay}`);
-    setImmediate(() => {
+    void setImmediate().then(() => {
       this.#makeUp();
       this.#ears.reopened();
     });
@@ -113,11 +115,8 @@ export class Channel implements AsyncDisposable {
     const sent = encodeMessage(message).map(
       (text) => new Promise<number>((resolve) => this.#posted.push({ relay, text, sent: resolve })),
     );
-    if (!this.#isPosting) {
-      this.#isPosting = true;
-      // What is told in the same turn goes together.
-      setImmediate(() => void this.#run());
-    }
+    // What is told in the same turn goes together.
+    this.#posting ??= setImmediate().then(() => this.#run());
     return Math.max(0, ...(await Promise.all(sent)));
   }
 
@@ -135,7 +134,7 @@ export class Channel implements AsyncDisposable {
         for (const { sent } of posted) sent(0);
       }
     }
-    this.#isPosting = false;
+    this.#posting = undefined;
   }
 
   async #send(posted: Posted[]): Promise<void> {
@@ -170,8 +169,10 @@ export class Channel implements AsyncDisposable {
     if (row !== undefined) this.#heard(row.text);
   }
 
-  end(): Promise<void> {
-    return this.link.end();
+  /** What was told before is told still, if the engine answers. */
+  async end(): Promise<void> {
+    await this.#posting;
+    await this.link.end();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -64,8 +64,8 @@ const BATCH_ITEMS = 1000;
 const BATCH_BYTES = 4 * 1024 * 1024;
 const MOST_TRIES = 20;
 
-/** Serialization failure, deadlock, unique violation (somebody was faster), lock not available in time: the same may succeed the next time. */
-const TRANSIENT = new Set(["40001", "40P01", "23505", "55P03"]);
+/** Serialization failure, deadlock, unique violation or a table that is there already (somebody was faster), lock not available in time: the same may succeed the next time. */
+const TRANSIENT = new Set(["40001", "40P01", "23505", "42P07", "42P17", "55P03"]);
 /** A prepared statement fits the tables no longer, or is not there: a new connection prepares it anew. */
 const STALE = new Set(["0A000", "26000"]);
 /** Classes of errors that meet every batch: resources of the engine, its system. */
@@ -94,6 +94,8 @@ export class Lane<Item> implements AsyncDisposable {
   readonly #waiting = { items: 0, bytes: 0 };
   #idle: (() => void)[] = [];
   #isBusy = false;
+  /** What may be committed, and was waited for in vain. */
+  #forsaken: Decided | undefined;
   #isEnded = false;
   /** Since when the engine does not answer, by `performance.now()`. */
   #awaySince: number | undefined;
@@ -202,7 +204,12 @@ export class Lane<Item> implements AsyncDisposable {
       try {
         if (incarnation.isFenced) throw new FenceError();
         const sql = await link.use();
-        if (this.#writes.isInDoubt && (await this.#writes.settle(sql)) && sent !== undefined) return this.#back(sent);
+        if (this.#writes.isInDoubt && (await this.#writes.settle(sql))) {
+          if (sent !== undefined) return this.#back(sent);
+          // Its callers were told that nobody can say it; all others have to hear of it, and its numbers are used.
+          this.#forsaken?.committed?.();
+        }
+        this.#forsaken = undefined;
         sent = undefined;
         if (this.#isLate(batch, 0)) throw new LinkError("unreachable", "The engine was away for too long");
         return this.#back(
@@ -216,7 +223,10 @@ export class Lane<Item> implements AsyncDisposable {
         if (error instanceof LinkError) {
           if (error.kind === "timeout") link.cut();
           this.#away(began);
-          if (this.#isLate(batch, sent === undefined ? 0 : this.#patience.doubtMs)) throw failure(error);
+          if (this.#isLate(batch, sent === undefined ? 0 : this.#patience.doubtMs)) {
+            this.#forsaken ??= sent;
+            throw failure(error);
+          }
           await delay(this.#patience.pauseMs);
         } else {
           // Whether it is fenced for good is asked as long as it is in doubt.

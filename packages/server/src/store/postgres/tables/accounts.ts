@@ -1,7 +1,7 @@
 import { usernameKey } from "@aimessage/sdk/protocol";
 import { BoundedMap } from "../../bounded-map.ts";
 import type { ClosedMailbox, SeenAccount, Tables } from "../../decisions/tables.ts";
-import { Missing } from "../../decisions/work.ts";
+import { each, Missing } from "../../decisions/work.ts";
 import type { Account, Device, KeyAccount, NewDevice, RemovedAccount, TokenAccount } from "../../store.ts";
 import { type Box, type Boxes, emptyBox, isActive } from "./boxes.ts";
 import { tableWrites } from "./columns.ts";
@@ -156,9 +156,10 @@ export class Accounts implements Part {
     createMailbox: (name, device) => this.#createMailbox(name, device),
     close: (mailbox, reason) => this.#change(mailbox, { closed: reason, drained: false, listener: null }),
     closeAll: (name) => {
-      for (const mailbox of this.#listed("mailboxes of", name) as number[])
+      each(this.#listed("mailboxes of", name) as number[], (mailbox) => {
         if (this.#boxes.get(mailbox) !== undefined)
           this.#change(mailbox, { closed: "unregistered", drained: false, listener: null });
+      });
     },
     setLogin: ({ mailbox }, counter) => this.#change(mailbox, { login_counter: counter }),
     setSeen: (account, day) => {
@@ -166,7 +167,11 @@ export class Accounts implements Part {
       return this.#find(account.name) as typeof account;
     },
     setDisabled: ({ mailbox }, disabled) => this.#change(mailbox, { disabled }),
-    release: ({ name }) => this.#names.remove(name),
+    release: ({ name }) => {
+      // Of a name without a mailbox there is no other lock.
+      if (!this.#unknown.has(name)) throw new Missing("new name", name);
+      this.#names.remove(name);
+    },
     nextClosed: () => this.#listed("next closed", "next closed") as ClosedMailbox | undefined,
     setDrained: (mailbox) => this.#change(mailbox, { drained: true }),
     isUnknown: (mailbox) => {
@@ -317,7 +322,9 @@ export class Accounts implements Part {
   }
 
   committed(): void {
-    for (const [mailbox, row] of this.#newDevices) this.#known.set(mailbox, row);
+    // What waits for a name that nobody has becomes somebody's, perhaps at another relay.
+    for (const [mailbox, row] of this.#newDevices)
+      if (row.device_key !== null || row.derived_key !== null) this.#known.set(mailbox, row);
   }
 }
 

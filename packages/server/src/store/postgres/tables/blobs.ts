@@ -1,10 +1,10 @@
 import { ROW_BYTES } from "../../charges.ts";
 import type { Blob } from "../../blob-rows.ts";
 import { DAY_MS } from "../../days.ts";
-import { chargeOf } from "../../decisions/blob.ts";
+import { chargeOf, LEAST_CHARGE } from "../../decisions/blob.ts";
 import type { Tables } from "../../decisions/tables.ts";
 import { Missing } from "../../decisions/work.ts";
-import { type Charges, payers } from "./charges.ts";
+import { type Charges, payers, SUMS_OF } from "./charges.ts";
 import { tableWrites } from "./columns.ts";
 import { keyOf, type Look, type Part, type Send, valuesOf } from "./part.ts";
 import { Rows } from "./rows.ts";
@@ -50,6 +50,7 @@ const table = tableWrites<BlobRow>("blobs", ["id"], {
 /** Encrypted files: what is known of them, and the room that is kept for them. */
 export class BlobTable implements Part {
   readonly looks: Record<string, Look>;
+  readonly #relay: number;
   readonly #charges: Charges;
   readonly #now: number;
   readonly #rows = new Rows<string, BlobRow>("blob");
@@ -57,7 +58,8 @@ export class BlobTable implements Part {
   #overdue: string[] | undefined;
   readonly #disowned: string[] = [];
 
-  constructor(charges: Charges, now: number) {
+  constructor({ relay, charges, now }: { relay: number; charges: Charges; now: number }) {
+    this.#relay = relay;
     this.#charges = charges;
     this.#now = now;
     this.looks = {
@@ -99,8 +101,9 @@ export class BlobTable implements Part {
       const key = keyOf(owner, requestId);
       if (!this.#requests.has(key)) throw new Missing("blob request", key);
       const id = this.#requests.get(key);
-      const row = id === undefined ? undefined : this.#rows.get(id);
-      return row && toBlob(row);
+      const made = this.#rows.kept.find((row) => row.owner === owner && row.request_id === requestId);
+      const row = made ?? (id === undefined ? undefined : this.#rows.get(id));
+      return row?.request_id === requestId ? toBlob(row) : undefined;
     },
     room: ({ name, address }) => {
       const own = this.#charges.of(payers.blobsOf(name));
@@ -128,10 +131,7 @@ export class BlobTable implements Part {
     },
     setToken: (id, tokenHash) => this.#change(id, { token_hash: tokenHash }),
     endRequest: (id) => this.#change(id, { request_id: `${ENDED}${id}` }),
-    disown: (owner) => {
-      this.#charges.add(payers.blobsOf(owner), -this.#charges.of(payers.blobsOf(owner)));
-      this.#disowned.push(owner);
-    },
+    disown: (owner) => void this.#disowned.push(owner),
   };
 
   /** Keeps files for as long as a body that names them. */
@@ -197,9 +197,14 @@ export class BlobTable implements Part {
     if (gone.length > 0) send("DELETE FROM blobs WHERE id = ANY ($1::text[])", [gone]);
     const kept = this.#rows.kept;
     if (kept.length > 0) send(table.upsert, table.values(kept));
-    if (this.#disowned.length > 0) send("UPDATE blobs SET owner = '' WHERE owner = ANY ($1::text[])", [this.#disowned]);
+    for (const owner of this.#disowned) send(DISOWN, [this.#relay, owner, payers.blobsOf(owner)]);
   }
 }
+
+/** By what is there, and not by what is remembered of it: other relays have changed that just now, perhaps. */
+const DISOWN = `WITH gone AS (UPDATE blobs SET owner = '' WHERE owner = $2 RETURNING bytes)
+  INSERT INTO charges (payer, relay, bytes) SELECT $3::text, $1::bigint, -sum(greatest(bytes, ${LEAST_CHARGE})) FROM gone HAVING count(*) > 0
+  ${SUMS_OF}`;
 
 /** Whether a file is there for whoever asks: what mail names does not expire. */
 export function isThere({ held, expires_at }: BlobRow, now: number): boolean {

@@ -6,7 +6,7 @@ import type { Part, Send } from "./part.ts";
 import { Rows } from "./rows.ts";
 
 /** How full a mailbox is: of each kind of entries, and of those of strangers apart, how many and how many bytes. */
-const TOTALS = [
+export const TOTALS = [
   "application",
   "application_strangers",
   "welcome",
@@ -16,6 +16,8 @@ const TOTALS = [
   "notice",
   "mail_of_groups",
 ] as const;
+/** Kinds of entries that have totals of their own; others count as messages, and what the relay says itself apart. */
+export const MAIL_KINDS = ["welcome", "commit"] as const;
 type Total = (typeof TOTALS)[number];
 type Totals = Record<`${Total}_n` | `${Total}_b`, number>;
 

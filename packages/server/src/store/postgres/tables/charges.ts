@@ -12,7 +12,9 @@ interface Charge {
 
 /** A row for each payer and relay: no relay ever waits for another one's. What a payer is charged is their sum. */
 const table = tableWrites<Charge>("charges", ["payer", "relay"], { payer: "text", relay: "bigint", bytes: "bigint" });
-const ADD = `${table.insert} ON CONFLICT (payer, relay) DO UPDATE SET bytes = charges.bytes + excluded.bytes`;
+/** How an insertion into charges ends. */
+export const SUMS_OF = "ON CONFLICT (payer, relay) DO UPDATE SET bytes = charges.bytes + excluded.bytes";
+const ADD = `${table.insert} ${SUMS_OF}`;
 
 /** What the other relays have charged is read again so often. Milliseconds. */
 const FRESH_MS = 1_000;
@@ -36,7 +38,7 @@ export const payers = {
 export function givingBack(statement: string, before = ""): string {
   return `WITH ${before} gone AS (${statement}), sums AS (SELECT '@' || address AS payer, sum(bytes) AS bytes FROM gone WHERE address IS NOT NULL GROUP BY address)
     INSERT INTO charges (payer, relay, bytes) SELECT payer, $1::bigint, -bytes FROM sums WHERE bytes <> 0
-    ON CONFLICT (payer, relay) DO UPDATE SET bytes = charges.bytes + excluded.bytes`;
+    ${SUMS_OF}`;
 }
 
 /** What a relay remembers of charges: its own are exact, and those of others are at most a second old. */

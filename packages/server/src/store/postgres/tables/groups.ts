@@ -1,7 +1,7 @@
 import { GROUP_BYTES, ROW_BYTES } from "../../charges.ts";
 import { DAY_MS, dayOf } from "../../days.ts";
 import type { Tables } from "../../decisions/tables.ts";
-import { type Group, type Member, Missing } from "../../decisions/work.ts";
+import { each, type Group, type Member, Missing } from "../../decisions/work.ts";
 import type { StoreLimits } from "../../store.ts";
 import type { Boxes } from "./boxes.ts";
 import { type Charges, givingBack } from "./charges.ts";
@@ -73,6 +73,7 @@ export class Groups implements Part {
           [day, endedDay, limit],
         );
         this.#old = rows.map(({ group_id }) => group_id);
+        await this.read(sql, this.#old);
       },
     };
   }
@@ -85,10 +86,15 @@ export class Groups implements Part {
     }
     const [groups, members] = await Promise.all([
       sql<GroupRow>("SELECT * FROM groups WHERE group_id = ANY ($1::text[])", [ids]),
-      sql<MemberRow>("SELECT * FROM members WHERE group_id = ANY ($1::text[]) ORDER BY mailbox", [ids]),
+      sql<MemberRow & { gone: boolean }>(MEMBERS, [ids]),
     ]);
     for (const row of groups) this.#groups.learn(row.group_id, row);
-    for (const row of members) this.#members.get(row.group_id)?.set(row.mailbox, row);
+    const { boxes } = this.#context;
+    for (const { gone, ...row } of members) {
+      this.#members.get(row.group_id)?.set(row.mailbox, row);
+      // No mailbox ever has its number again: there is nothing to be locked.
+      if (gone && !boxes.isKnown(row.mailbox)) boxes.learn(row.mailbox, undefined);
+    }
   }
 
   readonly tables: Tables["groups"] = {
@@ -168,6 +174,8 @@ export class Groups implements Part {
       const days = Math.max(Math.ceil(limits.groupAge / DAY_MS), mailDays);
       if (this.#old === undefined)
         throw new Missing("old groups", keyOf(dayOf(now) - days, dayOf(now) - mailDays, limit));
+      // Somebody may have used one just now: under the locks of its members it is old, or is asked for no more.
+      each(this.#old, (groupId) => this.#find(groupId));
       if (this.#old.length > 0) this.#statements.push([FORGET, [relay, this.#old]]);
       return this.#old.length;
     },
@@ -177,8 +185,10 @@ export class Groups implements Part {
     if (this.#found.has(groupId)) return this.#found.get(groupId);
     const row = this.#groups.get(groupId);
     const members = row === undefined ? [] : this.#membersOf(groupId);
+    // Whoever changes a group has the locks of all of its members.
+    const owners = each(members, ({ mailbox }) => this.#context.boxes.get(mailbox));
     // Of a removed account a sweep ends the groups of two, some at a time: nobody sends in them meanwhile.
-    const isOver = row?.team === false && members.some(({ mailbox }) => this.#isGone(mailbox));
+    const isOver = row?.team === false && owners.some((box) => box?.closed === "unregistered");
     const group = row && {
       isTeam: row.team,
       epoch: row.epoch,
@@ -190,10 +200,6 @@ export class Groups implements Part {
     };
     this.#found.set(groupId, group);
     return group;
-  }
-
-  #isGone(mailbox: number): boolean {
-    return this.#context.boxes.get(mailbox)?.closed === "unregistered";
   }
 
   #membersOf(groupId: string): MemberRow[] {
@@ -274,6 +280,9 @@ export class Groups implements Part {
     for (const [text, values] of this.#statements) send(text, values);
   }
 }
+
+const MEMBERS = `SELECT m.*, NOT EXISTS (SELECT 1 FROM mailboxes b WHERE b.mailbox = m.mailbox) AS gone
+  FROM members m WHERE group_id = ANY ($1::text[]) ORDER BY mailbox`;
 
 /** Groups go with their members and statements, and give back what they were charged. */
 function forgetting(which: string): string {

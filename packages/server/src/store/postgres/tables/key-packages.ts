@@ -68,6 +68,8 @@ export class KeyPackages implements Part {
   /** Digests of packages of a mailbox that were published before, of those that were asked for. */
   readonly #digests = new Map<string, Set<string>>();
   readonly #taken = new Set<number>();
+  /** Of mailboxes, those that were published and handed out in the same batch: known again all the same. */
+  readonly #spent = new Map<number, StockRow[]>();
   readonly #published = new Set<number>();
   readonly #used: [claimant: number, mailbox: number][] = [];
   #statements: [text: string, values: unknown[]][] = [];
@@ -207,7 +209,8 @@ export class KeyPackages implements Part {
     const key = keyOf(mailbox, rows.map(({ digest }) => hexOf(digest)).join(","));
     const found = this.#digests.get(key);
     if (found === undefined) throw new Missing("digests", key);
-    return new Set([...found, ...this.#stock(mailbox).map(({ digest }) => hexOf(digest))]);
+    const own = [...this.#stock(mailbox), ...(this.#spent.get(mailbox) ?? [])];
+    return new Set([...found, ...own.map(({ digest }) => hexOf(digest))]);
   }
 
   #drop(mailbox: number, rows: StockRow[]): void {
@@ -216,9 +219,18 @@ export class KeyPackages implements Part {
       mailbox,
       this.#stock(mailbox).filter((row) => !gone.has(row)),
     );
-    for (const { number, address, bytes } of rows) {
-      if (number !== undefined) this.#taken.add(number);
-      this.#context.charges.addAt(address ?? undefined, -bytes);
+    for (const row of rows) {
+      this.#spend(mailbox, row);
+      this.#context.charges.addAt(row.address ?? undefined, -row.bytes);
+    }
+  }
+
+  #spend(mailbox: number, row: StockRow): void {
+    const { number, digest, bytes, address, published_at, valid_until } = row;
+    if (number !== undefined) this.#taken.add(number);
+    else {
+      const spent = { digest, bytes, address, published_at, valid_until };
+      this.#spent.set(mailbox, [...(this.#spent.get(mailbox) ?? []), spent]);
     }
   }
 
@@ -235,7 +247,7 @@ export class KeyPackages implements Part {
       this.#stock(mailbox).filter((other) => other !== row),
     );
     // Still charged to its owner, until the claim is over.
-    if (row.number !== undefined) this.#taken.add(row.number);
+    this.#spend(mailbox, row);
     const { address, published_at, valid_until } = row;
     const claim = { claimant, mailbox, package: bytes, address, published_at, valid_until, claimed_at: now };
     this.#claims.put(keyOf(claimant, mailbox), claim);
@@ -244,7 +256,7 @@ export class KeyPackages implements Part {
 
   undo(): void {
     for (const rows of [this.#stocks, this.#lastResorts, this.#claims]) rows.undo();
-    for (const set of [this.#taken, this.#published]) set.clear();
+    for (const each of [this.#taken, this.#published, this.#spent]) each.clear();
     this.#used.length = 0;
     this.#statements = [];
   }
@@ -258,7 +270,8 @@ export class KeyPackages implements Part {
       send("UPDATE key_packages SET package = NULL WHERE number = ANY ($1::bigint[])", [[...this.#taken]]);
     for (const [mailbox, stock] of this.#stocks.made) {
       const fresh = (stock ?? []).filter(({ number }) => number === undefined);
-      if (fresh.length > 0) send(ADD, [mailbox, ...listsOf(fresh)]);
+      const rows = [...(this.#spent.get(mailbox) ?? []), ...fresh];
+      if (rows.length > 0) send(ADD, [mailbox, ...listsOf(rows)]);
     }
     for (const mailbox of this.#published) send(FORGET, [mailbox, REMEMBERED]);
     const last = this.#lastResorts.kept;
@@ -282,10 +295,18 @@ const REMOVE_ALL = [
   CLAIMS_OF,
   givingBack(`DELETE FROM claims WHERE claimant = $2 ${CHARGED}`),
 ];
+/** Who publishes or claims has read what lies there, under the lock of its owner: of those that are locked the rest goes the next time. */
+function deleting(table: string, which: string): string {
+  return givingBack(
+    `DELETE FROM ${table} WHERE ${which} AND mailbox IN (SELECT mailbox FROM free) ${CHARGED}`,
+    `free AS (SELECT mailbox FROM mailboxes WHERE mailbox = ANY (ARRAY(SELECT mailbox FROM ${table} WHERE ${which}))
+      FOR NO KEY UPDATE SKIP LOCKED),`,
+  );
+}
 const OUTDATED = ["key_packages", "last_resorts", "claims"].map((table) =>
-  givingBack(`DELETE FROM ${table} WHERE valid_until <= $2::bigint ${CHARGED}`),
+  deleting(table, "valid_until <= $2::bigint"),
 );
-const FORGOTTEN = givingBack(`DELETE FROM claims WHERE claimed_at <= $2::bigint ${CHARGED}`);
+const FORGOTTEN = deleting("claims", "claimed_at <= $2::bigint");
 
 function listsOf(rows: StockRow[]): unknown[] {
   return [

@@ -14,6 +14,13 @@ import { keyOf, type Look, type Part, type Send, valuesOf } from "./part.ts";
 /** A sweep looks at entries in three ways, of which each may remove as many as it is given. */
 const MORE = 3;
 
+/** Of many texts so much is read at a time, in the order in which they are asked for: the others are asked for again. Bytes. */
+const MOST_TEXTS = 4 * 2 ** 20;
+const TEXTS = `SELECT body, text FROM (
+    SELECT body, text, sum(octet_length(text)) OVER (ORDER BY n) - octet_length(text) AS before
+    FROM unnest($1::bigint[]) WITH ORDINALITY x(body, n) JOIN bodies USING (body)
+  ) t WHERE before < ${MOST_TEXTS}`;
+
 const GROUP_ID_LENGTH = 64;
 const NOTHING: Readonly<Amount> = { messages: 0, bytes: 0 };
 const EMPTY: Room = { all: NOTHING, strangers: NOTHING, of: () => NOTHING, ofStrangersAt: () => NOTHING };
@@ -104,10 +111,7 @@ export class Mail implements Part {
         );
       },
       text: async (sql, keys) => {
-        for (const { body, text } of await sql<{ body: number; text: string }>(
-          "SELECT body, text FROM bodies WHERE body = ANY ($1::bigint[])",
-          [keys.map(Number)],
-        ))
+        for (const { body, text } of await sql<{ body: number; text: string }>(TEXTS, [keys.map(Number)]))
           this.#texts.set(body, text);
       },
       followed: async (sql, keys) => {

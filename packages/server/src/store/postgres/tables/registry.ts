@@ -180,7 +180,11 @@ export class Invites implements Part {
 
   write(send: Send): void {
     const rows = [...this.#byHash.kept, ...this.#byId.kept];
-    if (rows.length > 0) send(invites.upsert, invites.values(rows));
+    const isNew = ({ id, hash }: InviteRow): boolean =>
+      this.#byHash.before(hash) === undefined && this.#byId.before(id) === undefined;
+    const [added, changed] = [rows.filter(isNew), rows.filter((row) => !isNew(row))];
+    if (added.length > 0) send(invites.insert, invites.values(added));
+    if (changed.length > 0) send(invites.update, invites.values(changed));
     if (this.#isSwept) send("DELETE FROM invites WHERE expires_at < $1", [this.#now - KEPT_MS]);
   }
 }

@@ -1,19 +1,17 @@
-import { hash } from "node:crypto";
 import { DAY_MS } from "../../days.ts";
 import type { Tables } from "../../decisions/tables.ts";
 import type { PastRequest } from "../../decisions/work.ts";
 import type { Boxes } from "./boxes.ts";
 import { tableWrites } from "./columns.ts";
 import type { Sql } from "../link/link.ts";
+import { HASH_BYTES, requestHash } from "../../request-hash.ts";
 import { keyOf, type Look, type Part, type Send, valuesOf } from "./part.ts";
 import { Rows } from "./rows.ts";
 
 /** Requests are known again for so long at least. Milliseconds. */
 export const MEMORY_MS = 2 * DAY_MS;
 
-/** Ids and digests are kept as the first bytes of their SHA-256: a row is half as long. */
-const HASH_BYTES = 16;
-
+/** Of ids and digests the first bytes of their SHA-256: a row is half as long. */
 interface RequestRow {
   sender: number;
   id: Uint8Array;
@@ -37,7 +35,7 @@ const table = tableWrites<RequestRow>("requests", ["sender", "id"], {
 const SELECT = `SELECT x.sender, x.id, r.digest, r.mailbox, r.seq, r.at, r.answer,
     EXISTS (SELECT 1 FROM entries e WHERE e.mailbox = r.mailbox AND e.seq = r.seq) AS waiting
   FROM unnest($1::bigint[], $2::bytea[]) x(sender, id)
-  JOIN requests r ON r.sender = x.sender AND r.id = x.id AND r.at >= $3::bigint`;
+  JOIN requests r ON r.sender = x.sender AND r.id = x.id AND r.at >= $3::bigint ORDER BY r.at`;
 
 /** What a device has sent. */
 export interface RequestKey {
@@ -128,7 +126,7 @@ function keyFrom(text: string): RequestKey {
 }
 
 function hashOf({ kind, id }: RequestKey): Uint8Array {
-  return hash("sha256", `${kind} ${id}`, "buffer").subarray(0, HASH_BYTES);
+  return requestHash(kind, id);
 }
 
 function hashKey(sender: number, id: Uint8Array): string {

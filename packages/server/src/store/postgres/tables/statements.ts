@@ -53,7 +53,11 @@ export class Statements implements Part {
       "statements of": (sql, keys) =>
         this.#read(sql, "SELECT * FROM statements WHERE name = ANY ($1::text[])", keys, this.#names),
       due: async (sql) => {
-        const rows = await sql<StatementRow>(`SELECT * FROM statements ORDER BY due_at LIMIT ${AT_ONCE + 1}`, []);
+        // Two relays may ask at once: each is offered, or found to be over, by one of them.
+        const rows = await sql<StatementRow>(
+          `SELECT * FROM statements ORDER BY due_at LIMIT ${AT_ONCE + 1} FOR UPDATE`,
+          [],
+        );
         this.#due = rows.map((row) => this.#learn(row));
       },
       // Nothing is decided about it: it is done at once, and undone with the transaction.

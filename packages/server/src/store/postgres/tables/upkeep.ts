@@ -3,9 +3,10 @@ import { Missing } from "../../decisions/work.ts";
 import type { Look, Part, Send } from "./part.ts";
 import { MEMORY_MS } from "./requests.ts";
 
-/** What relays agree upon by the numbers of their locks: who sweeps, and who changes the tables themselves. */
+/** What relays agree upon by the numbers of their locks: who sweeps, who changes the tables themselves, and who moves all of it. */
 export const LOCK_SWEEP = 1;
 export const LOCK_SCHEMA = 2;
+export const LOCK_MOVE = 3;
 
 /** Of bodies that nothing names any more so many are looked for at a time. */
 const BODIES = 2_000;
@@ -139,7 +140,8 @@ const FOLD = `WITH gone AS (DELETE FROM charges c WHERE relay <> 0 AND NOT EXIST
   INSERT INTO charges (payer, relay, bytes) SELECT payer, 0, sum(bytes) FROM gone GROUP BY payer
   ON CONFLICT (payer, relay) DO UPDATE SET bytes = charges.bytes + excluded.bytes`;
 
-function createDay(day: number): string {
+/** Has requests of a day kept, counted from 1970. */
+export function createDay(day: number): string {
   const name = `requests_${day}`;
   return `CREATE TABLE IF NOT EXISTS ${name} PARTITION OF requests FOR VALUES FROM (${day * DAY_MS}) TO (${(day + 1) * DAY_MS})`;
 }

@@ -1,0 +1,100 @@
+/** Encrypted files, from where one side has them to where the other has. */
+import { realpathSync, statSync } from "node:fs";
+import { resolve } from "node:path";
+import { FolderBlobs } from "../../blobs/folder-blobs.ts";
+import type { BlobStore } from "../../store/blob-store.ts";
+import { AdminError } from "../admin-error.ts";
+
+export interface MovedFiles {
+  files: number;
+  file_bytes: number;
+  /** Those that the database names, and that are not there, or not whole. */
+  missing_files: number;
+}
+
+export const NO_FILES: MovedFiles = { files: 0, file_bytes: 0, missing_files: 0 };
+
+/** A file that is whole. */
+export interface WholeFile {
+  id: string;
+  bytes: number;
+}
+
+interface FilesMove {
+  /** Where they lie, and where they are to: folders. */
+  from: string;
+  to: string;
+  /** By which the place where they lie is known as this database's; undefined: by nothing yet. */
+  known: string | undefined;
+  /** By which the new place will be. */
+  mark: string;
+  /** All that are whole, page after page. */
+  pages: AsyncIterable<WholeFile[]>;
+}
+
+/** Whether both are the same folder, so that all files are where they should be. */
+export function isSamePlace(one: string, other: string): boolean {
+  const real = (folder: string): string =>
+    statSync(folder, { throwIfNoEntry: false }) === undefined ? resolve(folder) : realpathSync(folder);
+  return real(one) === real(other);
+}
+
+/**
+ * Copies what is not there yet: whoever was killed goes on where it was.
+ * @throws AdminError if one of the places is another database's
+ */
+export async function moveFiles({ from, to, known, mark, pages }: FilesMove): Promise<MovedFiles> {
+  const done = { files: 0, file_bytes: 0, missing_files: 0 };
+  await using parts = new AsyncDisposableStack();
+  let refused: unknown;
+  const failed = (error: unknown): void => void (refused ??= error);
+  const [source, target] = [parts.use(placeAt(from, failed)), parts.use(placeAt(to, failed))];
+  let isClaimed = false;
+  for await (const page of pages)
+    for (const file of page) {
+      if (!isClaimed) await claim(source, target, { from, to, known, mark });
+      isClaimed = true;
+      if (await bring(source, target, file)) {
+        done.files += 1;
+        done.file_bytes += file.bytes;
+      } else done.missing_files += 1;
+      if (refused !== undefined) throw refused;
+    }
+  return done;
+}
+
+/** A folder; a bucket when relays can have one. */
+function placeAt(folder: string, failed: (error: unknown) => void): BlobStore {
+  return new FolderBlobs(folder, undefined, failed);
+}
+
+async function claim(
+  source: BlobStore,
+  target: BlobStore,
+  { from, to, known, mark }: Omit<FilesMove, "pages">,
+): Promise<void> {
+  if (known !== undefined && (await source.owner()) !== known)
+    throw new AdminError(
+      `${from} is not the folder of this database's encrypted files`,
+      "mount the disk on which they are; `aimessage-server check` says more",
+    );
+  const owner = await target.owner();
+  if (owner === mark) return;
+  if (owner !== undefined)
+    throw new AdminError(`${to} has the encrypted files of another database`, "name another folder with --blobs");
+  for await (const { id } of target.list())
+    throw new AdminError(`${to} has files already, such as ${id}`, "name an empty folder with --blobs");
+  await target.claim(mark);
+}
+
+async function bring(source: BlobStore, target: BlobStore, { id, bytes }: WholeFile): Promise<boolean> {
+  if ((await source.size(id)) !== bytes) return false;
+  if ((await target.size(id)) === bytes && (await target.seal(id, bytes))) return true;
+  await target.remove(id);
+  let offset = 0;
+  for await (const piece of source.read(id, 0, bytes)) {
+    await target.putPart(id, offset, [piece]);
+    offset += piece.length;
+  }
+  return target.seal(id, bytes);
+}
