@@ -8,10 +8,10 @@ import type { World } from "./world.ts";
 const AFTER_PUT_BACK_MS = 60_000;
 
 /**
- * While the relay is down: everything that it had acknowledged must be on its disk, or on its recipient's. Senders would
- * mend most of what it lost, so that the end alone does not tell.
+ * While the relay is down, or one of several is: everything that was acknowledged must be stored, or on its recipient's disk. Senders would
+ * mend most of what was lost, so that the end alone does not tell.
  */
-export async function checkRelayDisk(world: World): Promise<void> {
+export async function checkStored(world: World): Promise<void> {
   const backAt = (agent: string) => world.agents.find(({ name }) => name === agent)?.backAt ?? 0;
   const acknowledged = [...world.ledger.entries.values()].filter(
     ({ storedAt, got, letter, excused, ended, from }) =>
@@ -23,15 +23,15 @@ export async function checkRelayDisk(world: World): Promise<void> {
       Date.now() - Math.max(backAt(letter.to), backAt(from)) > AFTER_PUT_BACK_MS,
   );
   if (acknowledged.length === 0) return;
-  const onDisk = world.relay.stored();
+  const stored = await world.relays.stored();
   const folderOf = (agent: string) => world.agents.find(({ name }) => name === agent)?.folder ?? "";
   for (const { letter, got, from } of acknowledged) {
-    if (onDisk.has(letter.id) || got.length > 0) continue;
+    if (stored.has(letter.id) || got.length > 0) continue;
     // Its sender has heard that it was not readable, or that its recipient has a new device, and is about to send it again.
     if (await isQueued(folderOf(from), letter.id)) continue;
     if (!(await hasReceived(folderOf(letter.to), letter.id)) && got.length === 0)
       world.ledger.violation(
-        `lost: ${letter.id} to ${letter.to} was acknowledged, and neither the relay's disk nor its recipient has it`,
+        `lost: ${letter.id} to ${letter.to} was acknowledged, and neither the relay nor its recipient has it`,
       );
   }
 }

@@ -2,7 +2,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { SqliteStore } from "@aimessage/sdk/node";
 import type { Books } from "../shared/books.ts";
 import type { Verdict } from "./check.ts";
@@ -89,7 +88,7 @@ export async function checkFiles(verdict: Verdict, world: World, books: Map<stri
 }
 
 /** Files that the relay has of messages that were handled, or that never came to be. */
-async function leftAtRelay({ relay, agents, ledger }: World, books: Map<string, Books>): Promise<string[]> {
+async function leftAtRelay({ relays, agents, ledger }: World, books: Map<string, Books>): Promise<string[]> {
   const known = new Map<string, string>();
   for (const { name, folder } of agents) {
     await using store = await SqliteStore.open(folder);
@@ -99,8 +98,7 @@ async function leftAtRelay({ relay, agents, ledger }: World, books: Map<string, 
     }
   }
   const anyPutBack = agents.some(({ name }) => ledger.wasPutBack(name));
-  using db = new DatabaseSync(join(relay.folder, "relay.db"), { readOnly: true });
-  const rows = db.prepare("SELECT id FROM blobs").all() as { id: string }[];
+  const rows = await relays.ask<{ id: string }>("SELECT id FROM blobs");
   return rows.flatMap(({ id }) => {
     const [, file] = known.get(id)?.split(" ") ?? [];
     // A store that is gone has taken its knowledge along: that ends when its time is over.

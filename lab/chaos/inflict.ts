@@ -1,7 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Weather } from "../shared/proxy.ts";
 import { type Agent, HOUR_MS } from "./agent.ts";
-import type { Planned } from "./plan.ts";
+import { isOfCluster, type Planned } from "./plan.ts";
+import { Cluster } from "./relays/cluster.ts";
+import { inflictCluster } from "./relays/inflict.ts";
 import type { World } from "./world.ts";
 
 /** SQLite's codes for a disk that fails (https://sqlite.org/rescode.html): IOERR_WRITE, IOERR_FSYNC, FULL. */
@@ -17,16 +19,22 @@ const COPY_AGE_MS = 1_500;
 
 /** Does what is planned. Resolves when it is done; what it does to the network or a clock may last longer. */
 export async function inflict(world: World, { fault, agent: index, dice }: Planned): Promise<void> {
-  const { relay } = world;
+  const { relays } = world;
   const agent = world.agents[index];
-  if (agent === undefined) return;
   const [first, second, third] = dice;
+  const relay = relays.all[Math.floor(((first * 13) % 1) * relays.all.length)];
+  if (agent === undefined || relay === undefined) return;
+  if (isOfCluster(fault)) {
+    if (relays instanceof Cluster) await inflictCluster(world, relays, { fault, relay, dice });
+    return;
+  }
   const ofRelay = third < RELAY_SHARE;
+  const ofRelaysDisk = ofRelay && relays.haveDisks;
   switch (fault) {
     case "kill-relay":
       if (!relay.turns.idle) return;
       world.hit(fault);
-      return world.restartRelay(first * DOWN_MS);
+      return world.restartRelay(relay, first * DOWN_MS);
     case "kill-sender":
     case "kill-listener": {
       const victim =
@@ -70,19 +78,19 @@ export async function inflict(world: World, { fault, agent: index, dice }: Plann
       const at = first < 0.5 ? "commit" : "run";
       const errcode = ERRCODES[Math.floor(second * ERRCODES.length)] ?? 13;
       const order = { kind: "refuse", at, after: Math.floor(first * WITHIN), errcode, rollBack: third > 0.5 } as const;
-      (ofRelay ? relay.process : pickProcess(agent, third)).order(order);
+      (ofRelaysDisk ? relay.process : pickProcess(agent, third)).order(order);
       return;
     }
     case "disk-full": {
       const order = { kind: "full", ms: 100 + first * 600 } as const;
       // A disk is full for all who share it.
-      if (ofRelay) relay.process.order(order);
+      if (ofRelaysDisk) relay.process.order(order);
       else agent.order(order);
       return;
     }
     case "die-before-commit":
     case "die-after-commit": {
-      const victim = ofRelay ? relay.process : pickProcess(agent, third);
+      const victim = ofRelaysDisk ? relay.process : pickProcess(agent, third);
       const when = fault === "die-before-commit" ? "before" : "after";
       if (victim.order({ kind: "die", when, after: Math.floor(first * WITHIN) })) world.expectDeath(victim, fault);
       return;
@@ -95,7 +103,7 @@ export async function inflict(world: World, { fault, agent: index, dice }: Plann
       world.hit(fault);
       if (ofRelay) {
         relay.setClock(second < 0.5 ? 0 : offset);
-        return world.restartRelay(0);
+        return world.restartRelay(relay, 0);
       }
       return agent.turns.take(async () => {
         await agent.killAll();

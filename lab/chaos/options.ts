@@ -14,14 +14,15 @@ export interface Options extends Schedule {
   groups: boolean;
 }
 
-export const usage = `npm run chaos -- [--seed N] [--cycles N] [--agents N] [--without FAULT ...] [--groups] [--files] [--no-strangers] [--json] [--bug ${bugs.join("|")}]`;
+export const usage = `npm run chaos -- [--seed N] [--cycles N] [--agents N] [--without FAULT ...] [--groups] [--files] [--relays N] [--no-strangers] [--json] [--bug ${bugs.join("|")}]`;
 
 /** @throws UsageError */
 export function readOptions(args: string[]): Options {
-  const { seed, cycles, agents, without, json, ...given } = parse(args, {
+  const { seed, cycles, agents, relays, without, json, ...given } = parse(args, {
     seed: { type: "string", default: String(randomInt(2 ** 31)) },
     cycles: { type: "string", default: "50" },
     agents: { type: "string" },
+    relays: { type: "string", default: "1" },
     groups: { type: "boolean", default: false },
     without: { type: "string", multiple: true, default: [] },
     files: { type: "boolean", default: false },
@@ -33,11 +34,14 @@ export function readOptions(args: string[]): Options {
   if (given.bug !== undefined && bug === undefined) throw new UsageError("there is no such bug");
   if (!without.every((name) => faults.some((fault) => fault === name)) || without.length >= faults.length)
     throw new UsageError(`--without takes some of: ${faults.join(", ")}`);
+  const several = whole("relays", relays, { least: 1, most: 9 });
+  if (given.files && several > 1) throw new UsageError("--files needs one relay: several take no files");
   return {
     without: without as Fault[],
     seed: whole("seed", seed, { least: 0 }),
     cycles: whole("cycles", cycles, { least: 1 }),
     agents: whole("agents", agents ?? (given.groups ? "12" : "4"), { least: given.groups ? 4 : 2 }),
+    relays: several,
     json,
     bug,
     strangers: !given["no-strangers"],

@@ -106,6 +106,15 @@ export class Process {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
+  /** Stops it where it is: its connections stay open, and nothing answers. */
+  pause(): void {
+    if (this.running) this.#child?.kill("SIGSTOP");
+  }
+
+  goOn(): void {
+    if (this.running) this.#child?.kill("SIGCONT");
+  }
+
   /** @returns whether there was a process to take it */
   order(order: Order): boolean {
     if (!this.running || this.#child?.connected !== true) return false;

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type Books, readAllBooks } from "../shared/books.ts";
 import { writeBody } from "./body.ts";
 import { judge, TOLD, type Verdict } from "./check.ts";
-import { checkRelayDisk } from "./disk-promise.ts";
+import { checkStored } from "./disk-promise.ts";
 import { checkFiles, fileOfLetter, missingFile } from "./file-check.ts";
 import { inflict } from "./inflict.ts";
 import type { Options } from "./options.ts";
@@ -44,7 +44,7 @@ export async function run(options: Options, progress: (text: string) => void): P
   const begun = performance.now();
   const world = await World.start(options);
   const { ledger } = world;
-  world.onRelayDeath = () => checkRelayDisk(world);
+  world.onRelayDeath = () => checkStored(world);
   const cycleMs = options.groups ? TEAM_CYCLE_MS : CYCLE_MS;
   let cycles = 0;
   const under = new Set<Promise<void>>();
@@ -85,7 +85,10 @@ export async function run(options: Options, progress: (text: string) => void): P
   await world.teams?.judge(verdict, sound);
   for (const agent of world.agents)
     for (const file of ["agent.db", "link.db"]) checkIntegrity(verdict, agent.folder, file);
-  checkIntegrity(verdict, world.relay.folder, "relay.db");
+  const { violations, counts } = await world.relays.findings();
+  verdict.other.push(...violations);
+  Object.assign(verdict.counts, counts);
+  await world.relays.end();
   return {
     verdict,
     hits: world.hits,
@@ -117,7 +120,9 @@ function post(world: World, { from, to, dice: [first, second, third] }: Mail, { 
       Math.floor(third * LARGEST_FILLER),
     ),
     ...(first > 1 - EXPIRING ? { expiresIn: 200 + Math.floor(second * 3_000) } : {}),
-    ...fileOfLetter(`${sender.name}-${number}`, { folder: sender.outFolder, dice: (third * 7) % 1, many: files }),
+    ...(world.relays.takeFiles
+      ? fileOfLetter(`${sender.name}-${number}`, { folder: sender.outFolder, dice: (third * 7) % 1, many: files })
+      : {}),
   };
   world.ledger.issue(sender.name, letter, fails !== undefined);
   sender.send(letter);
@@ -130,8 +135,11 @@ function lift(world: World): void {
     agent.order({ kind: "lift" });
     agent.startAll();
   }
-  world.relay.setClock(0);
-  world.relay.process.order({ kind: "lift" });
+  for (const relay of world.relays.all) {
+    relay.setClock(0);
+    relay.process.order({ kind: "lift" });
+  }
+  world.relays.lift();
 }
 
 /** Nobody may need to be started again for that; if it helps, that is said as well. */
@@ -184,14 +192,14 @@ function unfinished({ ledger, processes, agents }: World, books: Map<string, Boo
 
 async function stop(world: World): Promise<void> {
   for (const agent of world.agents) agent.ended = true;
-  world.relay.ended = true;
+  for (const relay of world.relays.all) relay.ended = true;
   const agents = world.agents.flatMap(({ processes }) => processes);
   const ends = async (process: (typeof agents)[number]) => {
     const code = await process.end("SIGTERM");
     if (code !== 0) world.ledger.violation(`${process.name} ended with ${code} when it was asked to: ${process.text}`);
   };
   await Promise.all(agents.map(ends));
-  await ends(world.relay.process);
+  await Promise.all(world.relays.all.map(({ process }) => ends(process)));
   for (const { proxy } of world.agents) await proxy[Symbol.asyncDispose]();
   for (const { name, text } of world.processes)
     if (/^\s+at .*:\d+:\d+\)?$/m.test(text))

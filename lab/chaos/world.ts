@@ -11,7 +11,10 @@ import { Teams } from "./groups/teams.ts";
 import type { Options } from "./options.ts";
 import type { Fault } from "./plan.ts";
 import type { Process, Hooks } from "./process.ts";
-import { Relay } from "./relay.ts";
+import { Cluster } from "./relays/cluster.ts";
+import { OneRelay } from "./relays/one-relay.ts";
+import type { Relay } from "./relays/relay.ts";
+import type { Relays } from "./relays/relays.ts";
 import { unleash } from "./strangers.ts";
 
 const RESTART_MS = 100;
@@ -25,21 +28,21 @@ export class World {
   readonly ledger = new Ledger();
   readonly hits = new Map<Fault, number>();
   readonly agents: Agent[] = [];
-  relay!: Relay;
+  relays!: Relays;
   /** Ends the attacks of strangers. @returns how many requests they have made */
   callOff: () => Promise<number> = async () => 0;
   teams: Teams | undefined;
-  /** Called when the relay has died by itself, before it is started again. */
+  /** Called when a relay, or the engine of several, has died, before it is started again. */
   onRelayDeath: () => Promise<void> = async () => undefined;
   readonly #dying = new Map<Process, Fault>();
 
-  static async start({ agents, bug, strangers, groups, seed }: Options): Promise<World> {
+  static async start({ agents, bug, strangers, groups, seed, relays: count }: Options): Promise<World> {
     const world = new World();
     const logs = join(world.folder, "logs");
     mkdirSync(logs);
     const home = join(world.folder, "home");
     const ports: number[] = [];
-    for (let count = 0; count <= agents; count++) ports.push(await freePort());
+    while (ports.length <= agents) ports.push(await freePort());
     const [relayPort = 0, ...proxyPorts] = ports;
     const hooks: Hooks = {
       line: (process, line) => {
@@ -52,13 +55,15 @@ export class World {
       died: (process, code, signal) => world.#died(process, code, signal),
       hit: (fault) => {
         world.hit(fault as Fault);
-        if (fault === "sync-failed") void world.restartRelay(300);
+        const [only] = world.relays.all;
+        if (fault === "sync-failed" && only !== undefined) void world.restartRelay(only, 300);
       },
       ...(groups ? { tapped: ({ name }, tapped) => world.teams?.tapped(name.replace(/-.*/, ""), tapped) } : {}),
     };
-    world.relay = new Relay(join(world.folder, "relay"), logs, relayPort, proxyPorts, bug, hooks);
-    world.relay.start();
-    await eventually("the relay starts", () => world.relay.process.ready, START_MS);
+    const folder = join(world.folder, "relay");
+    const surroundings = { folder, logs, port: relayPort, proxies: proxyPorts, bug, hooks };
+    world.relays = count === 1 ? new OneRelay(surroundings) : await Cluster.start(count, seed, surroundings);
+    await eventually("all relays start", () => world.relays.all.every(({ process }) => process.ready), START_MS);
     for (const [index, port] of proxyPorts.entries()) {
       const proxy = await Proxy.start({ port, to: relayPort });
       const name = `agent${index}`;
@@ -84,7 +89,7 @@ export class World {
   }
 
   get processes(): Process[] {
-    return [this.relay.process, ...this.agents.flatMap(({ processes }) => processes)];
+    return [...this.relays.all.map(({ process }) => process), ...this.agents.flatMap(({ processes }) => processes)];
   }
 
   hit(fault: Fault): void {
@@ -96,11 +101,9 @@ export class World {
     this.#dying.set(process, fault);
   }
 
-  /** Kills the relay, and starts it after a while. */
-  restartRelay(afterMs: number, killAfterMs = 0): Promise<void> {
-    const { relay } = this;
+  /** Kills a relay, and starts it after a while: milliseconds. */
+  restartRelay(relay: Relay, afterMs: number): Promise<void> {
     return relay.turns.take(async () => {
-      await delay(killAfterMs);
       await relay.process.end("SIGKILL");
       await this.onRelayDeath();
       await delay(afterMs);
@@ -113,8 +116,10 @@ export class World {
     const fault = this.#dying.get(process);
     this.#dying.delete(process);
     const [why = ""] = process.text.split(":", 1);
+    const relay = this.relays.all.find((one) => one.process === process);
+    const isExplained = relay !== undefined && this.relays.explains(relay, code);
     if (signal === "SIGKILL" && fault !== undefined) this.hit(fault);
-    else if (!(process.injured && code === 1 && BY_DISK.has(why)))
+    else if (!isExplained && !(process.injured && code === 1 && BY_DISK.has(why)))
       this.ledger.violation(`${life} has ended with ${code ?? signal}: ${process.text.slice(0, 2000)}`);
     this.ledger.cutShort(life);
     process.ready = false;
@@ -124,12 +129,12 @@ export class World {
         await delay(RESTART_MS);
         agent.start(process);
       });
-    else void this.restartRelay(RESTART_MS);
+    if (relay !== undefined) void this.restartRelay(relay, RESTART_MS);
   }
 
   /** Resolves when nothing is being killed, started or put back. */
   async quiet(): Promise<void> {
-    const all = [this.relay, ...this.agents].map(({ turns }) => turns);
+    const all = [...this.relays.turns, ...[...this.relays.all, ...this.agents].map(({ turns }) => turns)];
     while (!all.every((turns) => turns.idle)) await Promise.all(all.map((turns) => turns.finished()));
   }
 }

@@ -1,9 +1,8 @@
 /** What an agent's store says of its teams, and the relay's of the same. */
 import { createHash } from "node:crypto";
-import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { SqliteStore } from "@aimessage/sdk/node";
 import type { RosterRecord } from "../../../packages/sdk/src/records/team-records.ts";
+import type { Relays } from "../relays/relays.ts";
 import { decodeGroupStateWithoutTree } from "ts-mls/clientState.js";
 
 interface Counts {
@@ -108,33 +107,39 @@ export function epochOf(mls: Uint8Array): { epoch: number; authenticator: string
 
 export interface RelayTeam {
   epoch: number;
-  members: { name: string; device: string; lapsed: number | null; leaves: number | null }[];
+  members: { name: string; device: string; lapsed: boolean; leaves: boolean }[];
+}
+
+/** A row of one relay, and of several: where one has numbers the others have truth values. */
+interface MemberRow {
+  id: string;
+  epoch: number;
+  name: string;
+  device: string;
+  lapsed: number | boolean | null;
+  leaves: number | boolean | null;
 }
 
 /** Teams as the relay has them. */
-export function readRelayTeams(folder: string): { teams: Map<string, RelayTeam>; faults: string[] } {
-  using db = new DatabaseSync(join(folder, "relay.db"), { readOnly: true, timeout: 2_000 });
+export async function readRelayTeams(relays: Relays): Promise<{ teams: Map<string, RelayTeam>; faults: string[] }> {
   const teams = new Map<string, RelayTeam>();
-  const rows = db.prepare(
-    "SELECT group_id AS id, epoch, name, device, lapsed, leaves FROM members JOIN groups USING (group_id) WHERE team = 1",
+  const rows = await relays.ask<MemberRow>(
+    "SELECT group_id AS id, epoch, name, device, lapsed, leaves FROM members JOIN groups USING (group_id) WHERE groups.team",
   );
-  for (const { id, epoch, ...member } of rows.all() as unknown as ({
-    id: string;
-    epoch: number;
-  } & RelayTeam["members"][number])[]) {
+  for (const { id, epoch, name, device, lapsed, leaves } of rows) {
     const team = teams.get(id) ?? { epoch, members: [] };
-    team.members.push(member);
+    team.members.push({ name, device, lapsed: Boolean(lapsed), leaves: Boolean(leaves) });
     teams.set(id, team);
   }
-  const count = (sql: string) => (db.prepare(sql).get() as { n: number }).n;
+  const count = async (sql: string) => (await relays.ask<{ n: number }>(sql))[0]?.n ?? 0;
   const faults: string[] = [];
-  const alone = count(
+  const alone = await count(
     "SELECT count(*) n FROM bodies WHERE body NOT IN (SELECT body FROM entries WHERE body IS NOT NULL)",
   );
-  const missing = count(
+  const missing = await count(
     "SELECT count(*) n FROM entries WHERE body IS NOT NULL AND body NOT IN (SELECT body FROM bodies)",
   );
-  const statements = count("SELECT count(*) n FROM statements");
+  const statements = await count("SELECT count(*) n FROM statements");
   if (alone > 0) faults.push(`the relay has ${alone} bodies of which no mailbox has a row`);
   if (missing > 0) faults.push(`the relay has ${missing} rows without their bodies`);
   if (statements > 0) faults.push(`the relay still has ${statements} statements of members`);

@@ -56,7 +56,7 @@ function shape({ key, name, admins, members, group, epoch, groupState }: TeamSta
 
 /** Those whom nobody can let go: where the last admin was made one again while it left, a group is closed to changes. */
 function leavingForEver({ admins }: TeamState, table: RelayTeam | undefined): Set<string> {
-  const leaving = table?.members.filter(({ leaves }) => leaves === 1).map(({ name }) => name) ?? [];
+  const leaving = table?.members.filter(({ leaves }) => leaves).map(({ name }) => name) ?? [];
   return new Set(admins.every((admin) => leaving.includes(admin)) ? leaving : []);
 }
 
@@ -88,7 +88,7 @@ export function disagreement(about: string, { books, relay }: Seen): string | un
     .join();
   if (told !== members) return `@${about}: its members are ${members}, and the relay's ${told}`;
   if (table?.epoch !== team.epoch) return `@${about}: is in epoch ${team.epoch}, and the relay in ${table?.epoch}`;
-  const away = table?.members.find(({ name, lapsed, leaves }) => !kept.has(name) && (lapsed === 1 || leaves === 1));
+  const away = table?.members.find(({ name, lapsed, leaves }) => !kept.has(name) && (lapsed || leaves));
   return away === undefined ? undefined : `@${about}: to the relay ${away.name} has lapsed, or leaves`;
 }
 

@@ -215,7 +215,7 @@ export class Teams {
   /** What has not come to rest yet; undefined: all has. */
   async unfinished(): Promise<string | undefined> {
     const books = await this.#read();
-    const { teams: relay, faults } = readRelayTeams(this.#world.relay.folder);
+    const { teams: relay, faults } = await readRelayTeams(this.#world.relays);
     for (const about of this.abouts) {
       const why = disagreement(about, { books, relay });
       if (why !== undefined) return why;
@@ -241,7 +241,7 @@ export class Teams {
       const ids = new Map([...(books.get(agent)?.sent ?? [])].map(([id, { seq }]) => [seq, id]));
       for (const { seq, name } of all) this.ledger.entries.get(ids.get(seq) ?? "")?.again.add(name);
     }
-    const { teams: relay, faults } = readRelayTeams(this.#world.relay.folder);
+    const { teams: relay, faults } = await readRelayTeams(this.#world.relays);
     verdict.other.push(...faults);
     judgeRosters(verdict, this.abouts, { books, relay }, this.ledger);
     judgeLetters(verdict, this.ledger, books);

@@ -205,7 +205,8 @@ async function start(config: Config): Promise<Relay> {
   const hindrance: Hindrances = {
     async all() {
       if (!server.listening || isStopping) return "shutting_down";
-      if (isShared(store) && !store.isReady) return "internal";
+      // Its heartbeats tell, at once, where a question would wait for an engine that is away.
+      if (isShared(store)) return store.isReady ? undefined : "internal";
       // Of a mailbox that nobody has: whether the store can be read at all.
       return (await store.look(0)).highWater === 0 ? store.hindrance() : "internal";
     },

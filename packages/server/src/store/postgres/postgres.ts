@@ -64,7 +64,12 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Share
       },
     }),
   );
-  const reads = new Reads(readLink, clock, (mailbox) => deleting.of(mailbox));
+  const reads = new Reads({
+    link: readLink,
+    clock,
+    deletedUpTo: (mailbox) => deleting.of(mailbox),
+    patienceMs: options.enginePatience,
+  });
   let stored: ((entries: Entry[]) => void) | undefined;
   const announce = (batch: Batch): void => {
     if (batch.added.length === 0) return;
@@ -149,8 +154,16 @@ const LOOK_MS = 1_000;
 
 /** What other relays have changed for all. */
 function followCluster(look: () => Promise<void>): Disposable {
-  const timer = setInterval(() => void look().catch(() => {}), LOOK_MS);
+  let isLooking = false;
+  const lookOnce = async (): Promise<void> => {
+    // While the engine is away one question waits, and no other behind it.
+    if (isLooking) return;
+    isLooking = true;
+    await look().catch(() => {});
+    isLooking = false;
+  };
+  const timer = setInterval(() => void lookOnce(), LOOK_MS);
   timer.unref();
-  void look().catch(() => {});
+  void lookOnce();
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { usernameKey } from "@aimessage/sdk/protocol";
 import type { Blob, BlobTotals } from "../blob-rows.ts";
 import { roomForBlobs } from "../decisions/blob.ts";
@@ -27,8 +28,12 @@ import { type InviteRow, objectionTo } from "./tables/registry.ts";
 import { type MailboxChange } from "../shared.ts";
 import { StorageError } from "../store.ts";
 
-/** The engine may take so long for what is only read. Milliseconds. */
-const PATIENCE_MS = 10_000;
+/** The engine may take so long for one answer. Milliseconds. */
+const ANSWER_MS = 10_000;
+/** As what waits to be written does. Milliseconds. */
+const PATIENCE_MS = 15_000;
+/** Between two attempts to reach it. Milliseconds. */
+const PAUSE_MS = 100;
 
 const ACCOUNT = `SELECT a.*, m.device, m.disabled, m.seen, m.entered, m.login_counter, d.device_key, d.certificate, d.counter, d.identity_key, d.derived_key
   FROM accounts a LEFT JOIN mailboxes m ON m.mailbox = a.mailbox LEFT JOIN devices d ON d.mailbox = a.mailbox WHERE a.name = $1`;
@@ -51,28 +56,42 @@ interface Wanted {
   reject: (error: unknown) => void;
 }
 
+export interface ReadsOptions {
+  link: Link;
+  clock: () => number;
+  /** Up to where a mailbox is being deleted: what is read meanwhile is not handed out again. */
+  deletedUpTo: (mailbox: number) => number;
+  /** How long a question waits for an engine that is away: milliseconds. */
+  patienceMs: number | undefined;
+}
+
 /** What a store is asked without deciding anything: on a connection of its own, of what is committed. */
 export class Reads {
   readonly #link: Link;
   readonly #clock: () => number;
-  /** Up to where a mailbox is being deleted: what is read meanwhile is not handed out again. */
   readonly #deletedUpTo: (mailbox: number) => number;
+  readonly #patienceMs: number;
   #wanted: Wanted[] = [];
 
-  constructor(link: Link, clock: () => number, deletedUpTo: (mailbox: number) => number) {
+  constructor({ link, clock, deletedUpTo, patienceMs = PATIENCE_MS }: ReadsOptions) {
     this.#link = link;
     this.#clock = clock;
     this.#deletedUpTo = deletedUpTo;
+    this.#patienceMs = patienceMs;
   }
 
-  /** @throws StorageError */
+  /** Asks again, as often as it takes, while the engine is away. @throws StorageError */
   async ask<R extends object>(text: string, values: unknown[] = []): Promise<R[]> {
-    try {
-      return [...(await patience((await this.#link.use())<R>(text, values), PATIENCE_MS))];
-    } catch (error) {
-      if (error instanceof LinkError && error.kind === "timeout") this.#link.cut();
-      throw new StorageError("internal", error instanceof Error ? error : new Error(String(error)));
-    }
+    for (const end = performance.now() + this.#patienceMs; ; await delay(PAUSE_MS))
+      try {
+        const left = Math.max(0, end - performance.now());
+        return [...(await patience((await this.#link.use())<R>(text, values), Math.min(ANSWER_MS, left)))];
+      } catch (error) {
+        const { kind } = error instanceof LinkError ? error : {};
+        if (kind === "timeout") this.#link.cut();
+        if (kind === undefined || kind === "closed" || performance.now() + PAUSE_MS > end)
+          throw new StorageError("internal", error instanceof Error ? error : new Error(String(error)));
+      }
   }
 
   async #first<R extends object>(text: string, values: unknown[] = []): Promise<R | undefined> {

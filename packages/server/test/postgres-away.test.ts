@@ -1,0 +1,52 @@
+// What is only read from a PostgreSQL that is away for a while.
+import { setTimeout as delay } from "node:timers/promises";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { Proxy } from "../../../lab/shared/proxy.ts";
+import { database, hasPostgres } from "../../../test/postgres.ts";
+import { defaultLimits } from "../src/config/limits.ts";
+import { openPostgresStore } from "../src/store/postgres/postgres.ts";
+import type { SharedStore } from "../src/store/shared.ts";
+
+/** A store, and the network between it and its engine. */
+async function openAcross(enginePatience: number): Promise<{ store: SharedStore; network: Proxy }> {
+  const url = new URL(await database());
+  const network = await Proxy.start({ port: 0, to: Number(url.port) });
+  url.port = String(network.port);
+  const store = await openPostgresStore({ url: url.href, limits: defaultLimits(), enginePatience });
+  onTestFinished(async () => {
+    await store[Symbol.asyncDispose]();
+    await network[Symbol.asyncDispose]();
+  });
+  return { store, network };
+}
+
+function goAway(network: Proxy): void {
+  network.refuse();
+  network.cut();
+}
+
+describe.runIf(hasPostgres)("while the engine is away", () => {
+  test("what is asked waits, and is answered when it is back", async () => {
+    const { store, network } = await openAcross(10_000);
+    goAway(network);
+    const asked = [store.account("alice"), store.look(1), store.entries(1, 0, { messages: 10, bytes: 1000 })];
+    await delay(300);
+    await network.admit();
+    await expect(Promise.all(asked)).resolves.toMatchObject([undefined, { highWater: 0 }, { entries: [] }]);
+  });
+
+  test("what was asked just before the connection broke is asked again", async () => {
+    const { store, network } = await openAcross(10_000);
+    const asked = store.account("alice");
+    network.cut();
+    await expect(asked).resolves.toBeUndefined();
+  });
+
+  test("nothing waits for longer than it may", async () => {
+    const { store, network } = await openAcross(300);
+    goAway(network);
+    await expect(store.account("alice")).rejects.toMatchObject({ name: "StorageError", reason: "internal" });
+    await network.admit();
+    await expect(store.account("alice")).resolves.toBeUndefined();
+  });
+});
