@@ -6,7 +6,8 @@ import { Channel } from "../src/store/postgres/lane/channel.ts";
 import { Link, type Sql } from "../src/store/postgres/link/link.ts";
 import { channelPrefix, decodeMessage, encodeMessage, type Message } from "../src/store/postgres/lane/messages.ts";
 import { openBus } from "../src/store/postgres/lane/postgres-bus.ts";
-import { BadNetwork, isPostgresHere, type Postgres, startPostgres } from "./postgres-for-tests.ts";
+import { hasPostgres } from "../../../test/postgres.ts";
+import { BadNetwork, type Postgres, startPostgres } from "./postgres-for-tests.ts";
 import { newLedger } from "./postgres-ledger.ts";
 
 let postgres: Postgres;
@@ -14,7 +15,7 @@ let link: Link;
 let admin: Sql;
 
 beforeAll(async () => {
-  if (!isPostgresHere) return;
+  if (!hasPostgres) return;
   postgres = await startPostgres();
   link = new Link(postgres.address, { settings: {} });
   admin = await link.use();
@@ -51,7 +52,7 @@ async function listen(schema: string, address = postgres.address): Promise<Liste
 
 const freed = (mailbox: number): Message => ({ type: "freed", mailbox });
 
-describe.skipIf(!isPostgresHere)("a channel", () => {
+describe.skipIf(!hasPostgres)("a channel", () => {
   test("takes a message to one relay, or to all others, in order", async () => {
     const schema = await newLedger(admin);
     const [one, two, three] = [await listen(schema), await listen(schema), await listen(schema)];

@@ -1,19 +1,8 @@
 /** A PostgreSQL for one test file, and a bad network in front of it. */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chownSync, existsSync, globSync, mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { Postgres as Engine } from "../../../lab/shared/postgres.ts";
 import { type Address, parseAddress } from "../src/store/postgres/link/address.ts";
-import { Link } from "../src/store/postgres/link/link.ts";
-import { eventually } from "../../../test/waiting.ts";
-
-const programs = globSync("/usr/lib/postgresql/*/bin").sort().at(-1) ?? "/usr/bin";
-
-/** Where there is none, tests that need it are skipped, and say so. */
-export const isPostgresHere = existsSync(join(programs, "initdb"));
-if (!isPostgresHere) process.stderr.write("no PostgreSQL here: its tests are skipped\n");
 
 export interface Postgres {
   port: number;
@@ -23,52 +12,11 @@ export interface Postgres {
   stop: () => Promise<void>;
 }
 
-/** Starts one on 127.0.0.1, in a folder of its own. It does not run as root: there it is run as the user that its package has made. */
+/** Starts one of the file's own, which may be treated badly. */
 export async function startPostgres(): Promise<Postgres> {
-  const folder = mkdtempSync(join(tmpdir(), "postgres-"));
-  const isRoot = process.getuid?.() === 0;
-  const [uid = 0, gid = 0] = isRoot ? ["-u", "-g"].map((of) => Number(execFileSync("id", [of, "postgres"]))) : [];
-  const as = isRoot ? { uid, gid } : {};
-  if (isRoot) chownSync(folder, uid, gid);
-  const data = join(folder, "data");
-  execFileSync(join(programs, "initdb"), ["-D", data, "-U", "relay", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"], {
-    ...as,
-    cwd: folder,
-    stdio: "pipe",
-  });
-  const port = await freePort();
-  const settings = [`port=${port}`, "listen_addresses=127.0.0.1", `unix_socket_directories=${folder}`, "fsync=off"];
-  const child = spawn(join(programs, "postgres"), ["-D", data, ...settings.flatMap((each) => ["-c", each])], {
-    ...as,
-    cwd: folder,
-    stdio: "ignore",
-  });
-  const url = `postgres://relay@127.0.0.1:${port}/postgres`;
-  const address = parseAddress(url);
-  await using link = new Link(address, { settings: {} });
-  await eventually("PostgreSQL answers", () =>
-    link.use().then(
-      () => true,
-      () => false,
-    ),
-  );
-  return { port, url, address, stop: () => stop(child, folder) };
-}
-
-async function stop(child: ChildProcess, folder: string): Promise<void> {
-  const gone = once(child, "exit");
-  // At once: whoever is connected is not waited for.
-  child.kill("SIGINT");
-  await gone;
-  rmSync(folder, { recursive: true, force: true });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const port = portOf(server);
-  server.close();
-  return port;
+  const engine = await Engine.create({ fsync: "off" });
+  const { port, url } = engine;
+  return { port, url, address: parseAddress(url), stop: () => engine[Symbol.asyncDispose]() };
 }
 
 const portOf = (server: Server): number => (server.address() as { port: number }).port;
@@ -112,7 +60,7 @@ export class BadNetwork implements AsyncDisposable {
   async listen(): Promise<Address> {
     this.#server.listen(0, "127.0.0.1");
     await once(this.#server, "listening");
-    return parseAddress(`postgres://relay@127.0.0.1:${portOf(this.#server)}/postgres`);
+    return parseAddress(`postgres://postgres@127.0.0.1:${portOf(this.#server)}/postgres`);
   }
 
   /** Nothing more comes from the engine. */

@@ -5,7 +5,8 @@ import { eventually, never } from "../../../test/waiting.ts";
 import { EngineClock } from "../src/store/postgres/lane/engine-clock.ts";
 import { incarnate, type Incarnation, type Times } from "../src/store/postgres/lane/incarnation.ts";
 import { Link, type Sql } from "../src/store/postgres/link/link.ts";
-import { BadNetwork, isPostgresHere, type Postgres, startPostgres } from "./postgres-for-tests.ts";
+import { hasPostgres } from "../../../test/postgres.ts";
+import { BadNetwork, type Postgres, startPostgres } from "./postgres-for-tests.ts";
 import { newLedger } from "./postgres-ledger.ts";
 
 /** A fortieth of what it is, but for a machine that may stand still. */
@@ -24,7 +25,7 @@ let link: Link;
 let admin: Sql;
 
 beforeAll(async () => {
-  if (!isPostgresHere) return;
+  if (!hasPostgres) return;
   postgres = await startPostgres();
   link = new Link(postgres.address, { settings: {} });
   admin = await link.use();
@@ -66,7 +67,7 @@ async function addDead(schema: string): Promise<number> {
   return (await admin<{ relay: number }>(insert))[0]?.relay ?? 0;
 }
 
-describe.skipIf(!isPostgresHere)("an incarnation", () => {
+describe.skipIf(!hasPostgres)("an incarnation", () => {
   test("has a number of its own, is seen as long as it lives, and leaves nothing behind", async () => {
     const schema = await newLedger(admin);
     const [one, two] = [await live(schema), await live(schema)];

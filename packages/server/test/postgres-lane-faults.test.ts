@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { eventually } from "../../../test/waiting.ts";
 import type { LaneOptions } from "../src/store/postgres/lane/lane.ts";
 import { Link, type Sql } from "../src/store/postgres/link/link.ts";
-import { BadNetwork, isPostgresHere, type Postgres, startPostgres } from "./postgres-for-tests.ts";
+import { hasPostgres } from "../../../test/postgres.ts";
+import { BadNetwork, type Postgres, startPostgres } from "./postgres-for-tests.ts";
 import { decideLines, IMPATIENT, type Line, newLedger, type ToyRelay, toyRelay } from "./postgres-ledger.ts";
 
 let postgres: Postgres;
@@ -12,7 +13,7 @@ let link: Link;
 let admin: Sql;
 
 beforeAll(async () => {
-  if (!isPostgresHere) return;
+  if (!hasPostgres) return;
   postgres = await startPostgres();
   link = new Link(postgres.address, { settings: {} });
   admin = await link.use();
@@ -104,7 +105,7 @@ async function frozen(
   return { relay, lines: await lines(relay.schema), rejected };
 }
 
-describe.skipIf(!isPostgresHere)("a lane", () => {
+describe.skipIf(!hasPostgres)("a lane", () => {
   test("tells of a COMMIT before anybody gets an answer, and when its end was lost, too", async () => {
     await using network = new BadNetwork(postgres.port);
     const told: number[] = [];

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { eventually } from "../../../test/waiting.ts";
 import { Again, type LaneOptions } from "../src/store/postgres/lane/lane.ts";
 import { Link, type Sql } from "../src/store/postgres/link/link.ts";
-import { isPostgresHere, type Postgres, startPostgres } from "./postgres-for-tests.ts";
+import { hasPostgres } from "../../../test/postgres.ts";
+import { type Postgres, startPostgres } from "./postgres-for-tests.ts";
 import { decideLines, type Line, newLedger, type ToyRelay, toyRelay } from "./postgres-ledger.ts";
 
 let postgres: Postgres;
@@ -12,7 +13,7 @@ let link: Link;
 let admin: Sql;
 
 beforeAll(async () => {
-  if (!isPostgresHere) return;
+  if (!hasPostgres) return;
   postgres = await startPostgres();
   link = new Link(postgres.address, { settings: {} });
   admin = await link.use();
@@ -39,7 +40,7 @@ const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) =
 
 const failed = (reason: string) => expect.objectContaining({ name: "StorageError", reason });
 
-describe.skipIf(!isPostgresHere)("a lane", () => {
+describe.skipIf(!hasPostgres)("a lane", () => {
   test("keeps the order of the calls, and answers each with its own answer", async () => {
     const { lane, schema } = await start();
     const answers = await Promise.all(upTo(2500).map((id) => lane.do<number>({ id })));

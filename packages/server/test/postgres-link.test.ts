@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import { eventually } from "../../../test/waiting.ts";
 import { parseAddress } from "../src/store/postgres/link/address.ts";
 import { Link, LinkError, type LinkOptions, patience } from "../src/store/postgres/link/link.ts";
-import { BadNetwork, isPostgresHere, type Postgres, startPostgres } from "./postgres-for-tests.ts";
+import { hasPostgres } from "../../../test/postgres.ts";
+import { BadNetwork, type Postgres, startPostgres } from "./postgres-for-tests.ts";
 
 let postgres: Postgres;
 
@@ -17,7 +18,7 @@ function open(options: Partial<LinkOptions> = {}, address = postgres.address): L
 
 const linkError = (kind: LinkError["kind"]) => expect.objectContaining({ name: "LinkError", kind });
 
-describe.skipIf(!isPostgresHere)("a link", () => {
+describe.skipIf(!hasPostgres)("a link", () => {
   beforeAll(async () => void (postgres = await startPostgres()));
   afterAll(() => postgres.stop());
 
@@ -132,7 +133,7 @@ describe.skipIf(!isPostgresHere)("a link", () => {
         onTestFinished(() => void server.close());
         await once(server, "listening");
         const { port } = server.address() as { port: number };
-        const link = open({ openMs: 50 }, parseAddress(`postgres://relay@127.0.0.1:${port}/d`));
+        const link = open({ openMs: 50 }, parseAddress(`postgres://postgres@127.0.0.1:${port}/d`));
         await expect(link.use()).rejects.toEqual(linkError("unreachable"));
       }
     },
@@ -158,7 +159,7 @@ describe.skipIf(!isPostgresHere)("a link", () => {
     let killed = 0;
     await eventually("200 have died", async () => {
       const kill =
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'victim' OR state IS NULL AND usename = 'relay'";
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'victim' OR state IS NULL AND usename = 'postgres'";
       killed += (await killer(kill)).count;
       return killed >= 200;
     });

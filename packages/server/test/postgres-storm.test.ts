@@ -3,7 +3,8 @@ import { randomInt } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Link, type Sql } from "../src/store/postgres/link/link.ts";
-import { BadNetwork, isPostgresHere, type Postgres, startPostgres } from "./postgres-for-tests.ts";
+import { hasPostgres } from "../../../test/postgres.ts";
+import { BadNetwork, type Postgres, startPostgres } from "./postgres-for-tests.ts";
 import { IMPATIENT, newLedger, toyRelay } from "./postgres-ledger.ts";
 
 let postgres: Postgres;
@@ -11,7 +12,7 @@ let link: Link;
 let admin: Sql;
 
 beforeAll(async () => {
-  if (!isPostgresHere) return;
+  if (!hasPostgres) return;
   postgres = await startPostgres();
   link = new Link(postgres.address, { settings: {} });
   admin = await link.use();
@@ -170,7 +171,7 @@ const nothing = {
   forgot: 0,
 };
 
-describe.skipIf(!isPostgresHere)("in a storm of faults", () => {
+describe.skipIf(!hasPostgres)("in a storm of faults", () => {
   test("what is acknowledged is there once, and what is refused is not", async () => {
     const { wrong, ...counts } = await storm({ faults: 60 });
     expect(wrong).toEqual(nothing);
