@@ -112,6 +112,21 @@ describe.runIf(hasPostgres)("two stores", () => {
     await stays(url);
   });
 
+  test("make an invite once", async () => {
+    const url = await database();
+    await using world = await open(url);
+    await using other = await open(url);
+    for (const at of many(10, (each) => each)) {
+      const done = await Promise.all(
+        [world, other].map(({ store, now }, which) => {
+          const invite = { hash: `${at} of ${which}`, uses: 1, expiresAt: now + DAY_MS };
+          return store.administer({ who: "root", what: "invite", target: `invite${at}`, release: false, invite });
+        }),
+      );
+      expect(done.map(({ outcome }) => outcome).toSorted()).toEqual(["done", "unchanged"]);
+    }
+  });
+
   test("find that a statement is over once", async () => {
     const url = await database();
     await using world = await open(url);

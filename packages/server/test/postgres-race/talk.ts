@@ -114,7 +114,7 @@ async function commit(race: Race, by: Actor, talk: Talk, epoch: number): Promise
   const request = { ...plainCommit(race, by, talk), epoch };
   const text = `first ${race.unique()}`;
   if (!talk.isTeam && race.dice.chance(0.5)) {
-    const [to] = talk.members.filter((member) => member !== by);
+    const to = talk.members.find((member) => member !== by);
     const first = { to: to?.name ?? "", message: text, messageId: text, expiresAt: undefined };
     request.messages = [first];
   }
