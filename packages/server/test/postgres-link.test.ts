@@ -107,7 +107,7 @@ describe.skipIf(!hasPostgres)("a link", () => {
     const nowhere = "127.0.0.1:1";
     const link = open({}, parseAddress(postgres.url.replace("@", `@${nowhere},`)));
     await expect((await link.use())("SELECT 1", [])).resolves.toHaveLength(1);
-    const lost = open({}, parseAddress(`postgres://relay:s3cret@${nowhere},127.0.0.1:${postgres.port}/not_there`));
+    const lost = open({}, parseAddress(`postgres://postgres:s3cret@${nowhere},127.0.0.1:${postgres.port}/not_there`));
     const error = await lost.use().catch((error: unknown) => error as LinkError);
     expect(error).toEqual(linkError("unreachable"));
     expect((error as LinkError).message).toMatch(/127\.0\.0\.1:1: .*ECONNREFUSED.*"not_there" does not exist/);
