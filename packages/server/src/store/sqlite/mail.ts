@@ -7,29 +7,13 @@ import { sizeOf } from "../decisions/room.ts";
 import type { Swept } from "../decisions/tables.ts";
 import type { NewEntry, Payer, Room, RoomKind } from "../decisions/work.ts";
 import { CountedRoom } from "./room.ts";
+import { entryFrom, type EntryFields, SWEPT_COLUMNS, type SweptFields, sweptFrom } from "../entry-rows.ts";
 import type { Body, Entry } from "../store.ts";
 
-export interface EntryRow {
-  seq: number;
-  mailbox: number;
-  sender: string;
-  from_name: string;
-  device: string | null;
-  kind: DeliveryKind;
+export interface EntryRow extends EntryFields {
   message: string;
   session_id: string | null;
-  group_id: string | null;
-  epoch: number | null;
-  message_id: string;
-  expires_at: number | null;
-  stored_at: number;
-  bytes: number;
-  status: Entry["status"] | null;
-  reason: string | null;
   stranger: number | null;
-  address: number | null;
-  pos: number | null;
-  body: number | null;
   /** Of the body. */
   text: string | null;
 }
@@ -46,9 +30,6 @@ type SizeArray = [
 type Charged = Pick<EntryRow, "mailbox" | "sender" | "kind" | "bytes" | "stranger" | "address" | "from_name">;
 
 type Usage = Record<RoomKind, CountedRoom>;
-
-const SWEPT =
-  "seq, mailbox, sender, from_name, device, kind, bytes, group_id, epoch, message_id, stored_at, stranger, address, pos, body";
 
 const GROUP_ID_LENGTH = 64;
 
@@ -92,11 +73,11 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies
   const countUnknown = db.prepare("SELECT count(*) AS count FROM entries WHERE sender = ? AND unknown = 1");
   const known = db.prepare("UPDATE entries SET unknown = NULL WHERE mailbox = ?");
   const expired = db.prepare(
-    `SELECT ${SWEPT} FROM entries WHERE expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ? + 0`,
+    `SELECT ${SWEPT_COLUMNS} FROM entries WHERE expires_at IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ? + 0`,
   );
   const nextExpiry = db.prepare("SELECT MIN(expires_at) AS next FROM entries WHERE expires_at IS NOT NULL");
-  const inMailbox = db.prepare(`SELECT ${SWEPT} FROM entries WHERE mailbox = ? ORDER BY seq LIMIT ? + 0`);
-  const behind = db.prepare(`SELECT ${SWEPT} FROM entries WHERE seq > ? ORDER BY seq LIMIT ? + 0`);
+  const inMailbox = db.prepare(`SELECT ${SWEPT_COLUMNS} FROM entries WHERE mailbox = ? ORDER BY seq LIMIT ? + 0`);
+  const behind = db.prepare(`SELECT ${SWEPT_COLUMNS} FROM entries WHERE seq > ? ORDER BY seq LIMIT ? + 0`);
   const bodyText = db.prepare("SELECT text FROM bodies WHERE body = ?");
   const follows = db.prepare(
     "SELECT 1 FROM entries WHERE mailbox = ? AND group_id = ? AND seq > ? AND kind = 'application' LIMIT 1",
@@ -216,17 +197,18 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies
       known.run(mailbox);
     },
 
-    expired: (now: number, limit: number): Swept[] => (expired.all(now, limit) as unknown as SweptRow[]).map(toSwept),
+    expired: (now: number, limit: number): Swept[] =>
+      (expired.all(now, limit) as unknown as SweptFields[]).map(sweptFrom),
 
     nextExpiry: (): number => (nextExpiry.get() as { next: number | null }).next ?? Infinity,
 
     inMailbox: (mailbox: number, limit: number): Swept[] =>
-      (inMailbox.all(mailbox, limit) as unknown as SweptRow[]).map(toSwept),
+      (inMailbox.all(mailbox, limit) as unknown as SweptFields[]).map(sweptFrom),
 
     /** In the order of `seq`, which is nearly that of time: behind a page of which nothing is old there is hardly anything that is. */
     storedBefore(time: number, after: number, limit: number): { old: Swept[]; next: number } {
-      const page = behind.all(after, limit) as unknown as SweptRow[];
-      const old = page.filter((row) => row.stored_at < time).map(toSwept);
+      const page = behind.all(after, limit) as unknown as SweptFields[];
+      const old = page.filter((row) => row.stored_at < time).map(sweptFrom);
       const isLast = page.length < limit || old.length === 0;
       return { old, next: isLast ? 0 : (page.at(-1)?.seq ?? 0) };
     },
@@ -269,28 +251,6 @@ export function mailTable(db: DatabaseSync, addresses: Addresses, bodies: Bodies
   };
 }
 
-type SweptRow = Omit<EntryRow, "message" | "session_id" | "expires_at" | "status" | "reason" | "text">;
-
-function toSwept(row: SweptRow): Swept {
-  return {
-    seq: row.seq,
-    mailbox: row.mailbox,
-    sender: row.sender,
-    from: row.from_name,
-    device: row.device ?? undefined,
-    kind: row.kind,
-    bytes: row.bytes,
-    groupId: row.group_id ?? undefined,
-    epoch: row.epoch ?? undefined,
-    messageId: row.message_id,
-    storedAt: row.stored_at,
-    stranger: row.stranger === 1,
-    address: row.address ?? undefined,
-    pos: row.pos ?? undefined,
-    body: row.body ?? undefined,
-  };
-}
-
 function toCharged({ mailbox, sender, from, kind, bytes, stranger, address }: Swept): Charged {
   return { mailbox, sender, from_name: from, kind, bytes, stranger: stranger ? 1 : null, address: address ?? null };
 }
@@ -311,32 +271,8 @@ function roomKindOf({ sender, kind }: Pick<EntryRow, "sender" | "kind">): RoomKi
   return kind === "direct" || kind === "stub" ? "application" : kind;
 }
 
-/** @param shared Bodies that were read with others */
-function bodyOf({ body, text }: EntryRow, shared: Map<number, Body>): Body | undefined {
-  if (body === null || text === null) return undefined;
-  const known = shared.get(body) ?? { id: body, text };
-  shared.set(body, known);
-  return known;
-}
-
+/** @param shared Bodies that were read with others. */
 function toEntry(row: EntryRow, shared: Map<number, Body>): Entry {
-  return {
-    seq: row.seq,
-    mailbox: row.mailbox,
-    from: row.from_name,
-    device: row.device ?? undefined,
-    kind: row.kind,
-    message: row.message,
-    sessionId: row.session_id ?? undefined,
-    groupId: row.group_id ?? undefined,
-    epoch: row.epoch ?? undefined,
-    messageId: row.message_id,
-    expiresAt: row.expires_at ?? undefined,
-    storedAt: row.stored_at,
-    bytes: row.bytes,
-    status: row.status ?? undefined,
-    reason: row.reason ?? undefined,
-    pos: row.pos ?? undefined,
-    body: bodyOf(row, shared),
-  };
+  const { message, session_id, text } = row;
+  return entryFrom(row, { message, sessionId: session_id ?? undefined, text }, shared);
 }

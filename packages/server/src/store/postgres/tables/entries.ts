@@ -1,7 +1,7 @@
-import type { DeliveryKind } from "@aimessage/sdk/protocol";
 import { DAY_MS } from "../../days.ts";
 import type { Swept } from "../../decisions/tables.ts";
 import type { NewEntry } from "../../decisions/work.ts";
+import { entryFrom, type EntryFields } from "../../entry-rows.ts";
 import type { Body, Entry } from "../../store.ts";
 import { tableWrites } from "./columns.ts";
 import type { Send } from "./part.ts";
@@ -10,28 +10,10 @@ import type { Send } from "./part.ts";
 const KEPT_MS = DAY_MS;
 
 /** Free text as JSON: the engine's takes neither NUL nor half a character, and JavaScript's has both. */
-export interface EntryRow {
-  mailbox: number;
-  seq: number;
-  /** Lower-case name of who is charged for it. */
-  sender: string;
-  from_name: string;
-  device: string | null;
-  kind: DeliveryKind;
+export interface EntryRow extends EntryFields {
   session_id: string | null;
-  group_id: string | null;
-  epoch: number | null;
-  message_id: string;
-  expires_at: number | null;
-  stored_at: number;
-  bytes: number;
-  status: NonNullable<Entry["status"]> | null;
-  reason: string | null;
   unknown: boolean;
   stranger: boolean;
-  address: number | null;
-  pos: number | null;
-  body: number | null;
   message: string;
 }
 
@@ -58,10 +40,6 @@ const table = tableWrites<EntryRow>("entries", ["mailbox", "seq"], {
   body: "bigint",
   message: "text",
 });
-
-export type SweptRow = Omit<EntryRow, "session_id" | "expires_at" | "status" | "reason" | "unknown" | "message">;
-export const SWEPT =
-  "mailbox, seq, sender, from_name, device, kind, group_id, epoch, message_id, stored_at, bytes, stranger, address, pos, body";
 
 export type ReceivedRow = Pick<
   EntryRow,
@@ -160,55 +138,9 @@ function toRow(entry: NewEntry & { seq: number }): EntryRow {
   };
 }
 
-export function toSwept(row: SweptRow): Swept {
-  return {
-    seq: row.seq,
-    mailbox: row.mailbox,
-    sender: row.sender,
-    from: row.from_name,
-    device: row.device ?? undefined,
-    kind: row.kind,
-    bytes: row.bytes,
-    groupId: row.group_id ?? undefined,
-    epoch: row.epoch ?? undefined,
-    messageId: row.message_id,
-    storedAt: row.stored_at,
-    stranger: row.stranger,
-    address: row.address ?? undefined,
-    pos: row.pos ?? undefined,
-    body: row.body ?? undefined,
-  };
-}
-
 /** @param shared Bodies that were read with others. */
 export function toEntry(row: EntryRow & { text: string | null }, shared: Map<number, Body>): Entry {
-  return {
-    seq: row.seq,
-    mailbox: row.mailbox,
-    from: row.from_name,
-    device: row.device ?? undefined,
-    kind: row.kind,
-    message: JSON.parse(row.message) as string,
-    sessionId: row.session_id === null ? undefined : (JSON.parse(row.session_id) as string),
-    groupId: row.group_id ?? undefined,
-    epoch: row.epoch ?? undefined,
-    messageId: row.message_id,
-    expiresAt: row.expires_at ?? undefined,
-    storedAt: row.stored_at,
-    bytes: row.bytes,
-    status: row.status ?? undefined,
-    reason: row.reason ?? undefined,
-    pos: row.pos ?? undefined,
-    body: bodyOf(row, shared),
-  };
-}
-
-function bodyOf(
-  { body, text }: { body: number | null; text: string | null },
-  shared: Map<number, Body>,
-): Body | undefined {
-  if (body === null || text === null) return undefined;
-  const known = shared.get(body) ?? { id: body, text };
-  shared.set(body, known);
-  return known;
+  const { message, session_id, text } = row;
+  const sessionId = session_id === null ? undefined : (JSON.parse(session_id) as string);
+  return entryFrom(row, { message: JSON.parse(message) as string, sessionId, text }, shared);
 }

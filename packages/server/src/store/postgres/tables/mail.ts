@@ -6,7 +6,8 @@ import { type Amount, Missing, type NewEntry, type Payer, type Room, type RoomKi
 import type { Body, Entry } from "../../store.ts";
 import { type Boxes, addTo, totalsOf } from "./boxes.ts";
 import { type Charges, payers } from "./charges.ts";
-import { type EntryRow, entryWrites, RECEIVED, type ReceivedRow, SWEPT, type SweptRow, toSwept } from "./entries.ts";
+import { SWEPT_COLUMNS, type SweptFields, sweptFrom } from "../../entry-rows.ts";
+import { type EntryRow, entryWrites, RECEIVED, type ReceivedRow } from "./entries.ts";
 import type { Sql } from "../link/link.ts";
 import type { Numbers } from "./numbers.ts";
 import { keyOf, type Look, type Part, type Send, valuesOf } from "./part.ts";
@@ -89,20 +90,20 @@ export class Mail implements Part {
         this.#readSwept(
           sql,
           keys,
-          `SELECT ${SWEPT} FROM entries WHERE expires_at <= $1 ORDER BY expires_at, seq LIMIT $2::bigint * ${MORE}`,
+          `SELECT ${SWEPT_COLUMNS} FROM entries WHERE expires_at <= $1 ORDER BY expires_at, seq LIMIT $2::bigint * ${MORE}`,
         ),
       "in mailbox": (sql, keys) =>
         this.#readSwept(
           sql,
           keys,
-          `SELECT ${SWEPT} FROM entries WHERE mailbox = $1 ORDER BY seq LIMIT $2::bigint * ${MORE}`,
+          `SELECT ${SWEPT_COLUMNS} FROM entries WHERE mailbox = $1 ORDER BY seq LIMIT $2::bigint * ${MORE}`,
         ),
       // By time, which has an index of ranges: entries of many mailboxes lie in the order in which they came.
       old: (sql, keys) =>
         this.#readSwept(
           sql,
           keys,
-          `SELECT ${SWEPT} FROM entries WHERE stored_at < $1 AND seq > $2 ORDER BY seq LIMIT $3::bigint * ${MORE}`,
+          `SELECT ${SWEPT_COLUMNS} FROM entries WHERE stored_at < $1 AND seq > $2 ORDER BY seq LIMIT $3::bigint * ${MORE}`,
         ),
       "next expiry": async (sql) => {
         this.#nextExpiries = await sql<{ mailbox: number; seq: number; expires_at: number }>(
@@ -156,7 +157,7 @@ export class Mail implements Part {
   }
 
   async #readSwept(sql: Sql, keys: string[], text: string): Promise<void> {
-    for (const key of keys) this.#swept.set(key, (await sql<SweptRow>(text, valuesOf(key).slice(1))).map(toSwept));
+    for (const key of keys) this.#swept.set(key, (await sql<SweptFields>(text, valuesOf(key).slice(1))).map(sweptFrom));
   }
 
   /** Without what has gone since it was read, for which more were read than are asked for; and stubs as they are now. */
