@@ -24,6 +24,14 @@ describe.runIf(hasPostgres)("the PostgreSQL store", () => {
     const { account: again } = accepted(await other.registerDevice(one.newDevice("alice")));
     expect(readable(again)).toEqual(readable(alice));
   });
+
+  test("what takes long is decided by one time, though the clock goes on meanwhile", async () => {
+    let now = Date.now();
+    const url = await database();
+    await using store = await openPostgresStore({ limits: defaultLimits(), clock: () => ++now, url });
+    expect(await store.sweep()).toEqual({ expired: 0, unnoticed: 0, more: false, next: Infinity });
+    expect(await store.offers([1])).toEqual({ offers: [], next: Infinity });
+  });
 });
 
 /** An account, with bytes as text, whatever kind of bytes they are. */

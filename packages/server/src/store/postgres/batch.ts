@@ -53,6 +53,8 @@ export function newMemory(of: Pick<Memory, "limits" | "relay" | "requestsSince">
 
 /** All tables, as one transaction has read them under its locks, and as it will write them. */
 export class Batch {
+  /** The time of all that is decided, however often it is: what was read for a decision was read by it. Unix ms. */
+  readonly now: number;
   readonly tables: Tables;
   readonly boxes = new Boxes();
   readonly mail: Mail;
@@ -69,6 +71,7 @@ export class Batch {
   #statements: [text: string, values: readonly unknown[]][] = [];
 
   constructor(memory: Memory, now: number) {
+    this.now = now;
     const { limits, relay, heard } = memory;
     const { boxes } = this;
     const charges = (this.#charges = new Charges(relay, memory.charges));

@@ -72,7 +72,6 @@ export function postgresStore(parts: StoreParts): RelayStore {
   const { memory, lane, reads, clock, logId, deleting } = parts;
   let swept = SWEEP_START;
   let sweptBody = 0;
-  const occasion = (): Occasion => ({ now: clock(), isFull: false });
 
   const ask = <T>(decide: (batch: Batch) => T, more: Parameters<typeof itemOf<T>>[1] = {}): Promise<T> =>
     lane.do<T>(itemOf((batch) => decide(batch), more));
@@ -95,10 +94,10 @@ export function postgresStore(parts: StoreParts): RelayStore {
 
   async function listen(mailbox: number): Promise<Listening> {
     const taken = ask(
-      ({ boxes, numbers, tables }) => {
+      ({ boxes, numbers, tables, now }) => {
         const box = boxes.get(mailbox);
         const claim = numbers.place();
-        const highWater = tables.mail.highWater(mailbox, clock());
+        const highWater = tables.mail.highWater(mailbox, now);
         if (box !== undefined) boxes.change(mailbox, { listener: memory.relay, claim });
         return { claim, highWater, lastRequest: box?.last_request ?? undefined, previous: box?.listener ?? undefined };
       },
@@ -134,22 +133,22 @@ export function postgresStore(parts: StoreParts): RelayStore {
     objection: (admission) => reads.objection(admission),
     registerToken: (username, derivedKey, address, admission: Admission = "open") =>
       rare(
-        ({ tables }) => {
-          const result = registerToken(tables, { username, derivedKey, address, admission }, clock());
+        ({ tables, now }) => {
+          const result = registerToken(tables, { username, derivedKey, address, admission }, now);
           return "refused" in result ? result : wholeAccount(result);
         },
         hintsOfNames([username]),
       ),
     registerDevice: (device: NewDevice, admission: Admission = "open") =>
       rare(
-        ({ tables }) => withAccount(registerDevice(tables, device, { admission, now: clock() })),
+        ({ tables, now }) => withAccount(registerDevice(tables, device, { admission, now })),
         hintsOfNames([device.username]),
       ),
     entered: (mailbox) => {
-      ask(({ tables }) => entered(tables, mailbox, clock()), { hints: { mailboxes: [mailbox] } }).catch(() => {});
+      ask(({ tables, now }) => entered(tables, mailbox, now), { hints: { mailboxes: [mailbox] } }).catch(() => {});
     },
     login: (mailbox, counter) =>
-      ask(({ tables }) => login(tables, { mailbox, counter }, clock()), { hints: { mailboxes: [mailbox] } }),
+      ask(({ tables, now }) => login(tables, { mailbox, counter }, now), { hints: { mailboxes: [mailbox] } }),
     removeAccount: (mailbox, release) =>
       rare(({ tables }) => removeAccount(tables, mailbox, release), { mailboxes: [mailbox] }),
     setPeers: (mailbox, change) => rare(({ tables }) => setPeers(tables, mailbox, change), { mailboxes: [mailbox] }),
@@ -158,14 +157,14 @@ export function postgresStore(parts: StoreParts): RelayStore {
     send: (request: SendRequest, blocked) => {
       const id = request.messageId ?? randomUUID();
       return lane.do(
-        itemOf((batch, sets) => send(batch.tables, { request, id, blocked: sets.of(blocked) }, occasion()), {
+        itemOf((batch, sets) => send(batch.tables, { request, id, blocked: sets.of(blocked) }, occasion(batch)), {
           hints: hintsOfSend(request),
           bytes: request.message.length,
         }),
       );
     },
     commit: (request: CommitRequest) =>
-      ask(({ tables }) => commit(tables, request, occasion()), {
+      ask((batch) => commit(batch.tables, request, occasion(batch)), {
         hints: hintsOfCommit(request),
         bytes: bytesOf(request),
         committed: (result) => {
@@ -173,12 +172,11 @@ export function postgresStore(parts: StoreParts): RelayStore {
         },
       }),
     keepStatement: (request) =>
-      ask(({ tables }) => keepStatement(tables, request, occasion()), {
+      ask((batch) => keepStatement(batch.tables, request, occasion(batch)), {
         hints: { mailboxes: [request.sender], groups: [request.groupId] },
       }),
     offers: (newcomers = []) =>
-      ask(({ tables }) => {
-        const now = clock();
+      ask(({ tables, now }) => {
         for (const mailbox of newcomers) tables.statements.awaken(mailbox, now);
         return { offers: offerStatements(tables, now), next: tables.statements.next() };
       }),
@@ -212,7 +210,7 @@ export function postgresStore(parts: StoreParts): RelayStore {
     online: () => reads.online(),
 
     publishKeys: (mailbox, packages, lastResort, replace) =>
-      ask(({ tables }) => publishKeys(tables, { mailbox, packages, lastResort, replace }, clock()), {
+      ask(({ tables, now }) => publishKeys(tables, { mailbox, packages, lastResort, replace }, now), {
         hints: { mailboxes: [mailbox] },
         isAlone: replace,
         bytes: packages.reduce((sum, { length }) => sum + length, 0),
@@ -228,7 +226,7 @@ export function postgresStore(parts: StoreParts): RelayStore {
     blobs: {
       reserve: (blob: NewBlob) => {
         const id = randomBytes(16).toString("hex");
-        return ask(({ tables }) => reserveBlob(tables, blob, { id, now: clock() }), {
+        return ask(({ tables, now }) => reserveBlob(tables, blob, { id, now }), {
           hints: { mailboxes: [blob.mailbox] },
         });
       },
@@ -255,11 +253,11 @@ export function postgresStore(parts: StoreParts): RelayStore {
       setMark: (mark) => rare(({ sendLater }) => sendLater(SET_MARK, [mark])),
     },
     sweep: async () => {
-      const result = await rare(({ tables, upkeep }) => {
+      const result = await rare(({ tables, upkeep, now }) => {
         // One relay sweeps; the others have nothing to do.
         if (!upkeep.hasTurn) return undefined;
         return {
-          ...sweep(tables, swept, clock()),
+          ...sweep(tables, swept, now),
           ...upkeep.sweep({ afterBody: sweptBody, remembered: memory.limits.rememberedRequests }),
         };
       });
@@ -284,6 +282,10 @@ export function postgresStore(parts: StoreParts): RelayStore {
       return parts.end();
     },
   };
+}
+
+function occasion({ now }: Batch): Occasion {
+  return { now, isFull: false };
 }
 
 function withAccount<T extends { account: KeyAccount }>(result: T | Refused): T | Refused {
