@@ -284,9 +284,7 @@ export function postgresStore(parts: StoreParts): RelayStore {
   };
 }
 
-function occasion({ now }: Batch): Occasion {
-  return { now, isFull: false };
-}
+const occasion = ({ now }: Batch): Occasion => ({ now, isFull: false });
 
 function withAccount<T extends { account: KeyAccount }>(result: T | Refused): T | Refused {
   return "refused" in result ? result : { ...result, account: wholeAccount(result.account) };

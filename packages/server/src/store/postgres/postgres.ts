@@ -54,7 +54,8 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Share
       },
     }),
   );
-  const reads = new Reads(readLink, clock, (mailbox) => deleting.of(mailbox));
+  const { enginePatience } = options;
+  const reads = new Reads({ link: readLink, clock, deletedUpTo: (mailbox) => deleting.of(mailbox), enginePatience });
   let stored: ((entries: Entry[]) => void) | undefined;
   const announce = (batch: Batch): void => {
     if (batch.added.length === 0) return;
@@ -74,7 +75,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Share
           .use()
           .then(forgot)
           .catch(() => {}),
-      ...(options.enginePatience === undefined ? {} : { patience: { engineMs: options.enginePatience } }),
+      ...(enginePatience === undefined ? {} : { patience: { engineMs: enginePatience } }),
     }),
   );
   /** Gives the logs a new id, or takes over that which another relay has given them. */

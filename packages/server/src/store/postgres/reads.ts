@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { usernameKey } from "@aimessage/sdk/protocol";
 import type { Blob, BlobTotals } from "../blob-rows.ts";
 import { roomForBlobs } from "../decisions/blob.ts";
@@ -27,6 +28,9 @@ import { StorageError } from "../store.ts";
 
 /** The engine may take so long for what is only read. Milliseconds. */
 const PATIENCE_MS = 10_000;
+/** How long it is waited for an engine that is away, and between two attempts to reach it. Milliseconds. */
+const ENGINE_PATIENCE_MS = 15_000;
+const PAUSE_MS = 100;
 /** Nobody has a longer name. */
 const LONGEST_NAME = 32;
 
@@ -50,27 +54,41 @@ interface Wanted {
   reject: (error: unknown) => void;
 }
 
+interface ReadsOptions {
+  link: Link;
+  clock: () => number;
+  /** Up to where a mailbox is being deleted: what is read meanwhile is not handed out again. */
+  deletedUpTo: (mailbox: number) => number;
+  /** How long it is waited for an engine that is away. Milliseconds. */
+  enginePatience?: number | undefined;
+}
+
 /** What a store is asked without deciding anything: on a connection of its own, of what is committed. */
 export class Reads {
   readonly #link: Link;
   readonly #clock: () => number;
-  /** Up to where a mailbox is being deleted: what is read meanwhile is not handed out again. */
   readonly #deletedUpTo: (mailbox: number) => number;
+  readonly #engineMs: number;
   #wanted: Wanted[] = [];
 
-  constructor(link: Link, clock: () => number, deletedUpTo: (mailbox: number) => number) {
+  constructor({ link, clock, deletedUpTo, enginePatience = ENGINE_PATIENCE_MS }: ReadsOptions) {
     this.#link = link;
     this.#clock = clock;
     this.#deletedUpTo = deletedUpTo;
+    this.#engineMs = enginePatience;
   }
 
-  /** @throws StorageError */
+  /** Asks again if the connection breaks meanwhile: what is only read may be read twice. @throws StorageError */
   async ask<R extends object>(text: string, values: unknown[] = []): Promise<R[]> {
-    try {
-      return [...(await patience((await this.#link.use())<R>(text, values), PATIENCE_MS))];
-    } catch (error) {
-      if (error instanceof LinkError && error.kind === "timeout") this.#link.cut();
-      throw new StorageError("internal", error instanceof Error ? error : new Error(String(error)));
+    for (const until = performance.now() + this.#engineMs; ; await delay(PAUSE_MS)) {
+      try {
+        return [...(await patience((await this.#link.use())<R>(text, values), PATIENCE_MS))];
+      } catch (error) {
+        const kind = error instanceof LinkError ? error.kind : "closed";
+        if (kind === "timeout") this.#link.cut();
+        if (kind === "closed" || performance.now() > until)
+          throw new StorageError("internal", error instanceof Error ? error : new Error(String(error)));
+      }
     }
   }
 
