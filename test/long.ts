@@ -22,6 +22,7 @@ const steps = [
   ["lab/chaos/main.ts", "--cycles", "1000", "--without", "old-copy"],
   ["lab/chaos/main.ts", "--cycles", "300", "--files"],
   ["lab/chaos/main.ts", "--cycles", "500", "--groups"],
+  ["lab/chaos/cluster/main.ts", "--seconds", "1200"],
   ["lab/crowd/main.ts"],
   ["--conditions=@aimessage/source", "lab/fuzz/main.ts", "--frames", "1000000"],
   ["--conditions=@aimessage/source", "lab/soak/main.ts"],

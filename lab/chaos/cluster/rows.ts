@@ -22,6 +22,10 @@ const differs = columns.map((column) => `m.${column} <> coalesce(e.${column}, 0)
 const FAULTS = [
   `SELECT 'totals of a mailbox are not those of its rows', min(m.mailbox)::text, count(*) FROM mailboxes m
     LEFT JOIN (SELECT mailbox, ${counted.join(", ")} FROM entries GROUP BY mailbox) e USING (mailbox) WHERE ${differs}`,
+  `SELECT 'what an account is charged is not what lies there of it', min(payer), count(*)
+    FROM (SELECT payer, sum(bytes) AS charged FROM charges WHERE payer LIKE 'agent%' GROUP BY payer) c
+    FULL JOIN (SELECT lower(from_name) AS payer, sum(bytes) AS lies FROM entries GROUP BY 1) e USING (payer)
+    WHERE coalesce(charged, 0) <> coalesce(lies, 0)`,
   "SELECT 'entries of no mailbox', min(mailbox)::text, count(*) FROM entries e WHERE NOT EXISTS (SELECT 1 FROM mailboxes m WHERE m.mailbox = e.mailbox)",
   `SELECT 'a message lies twice in a mailbox', min(message_id), count(*) FROM (
     SELECT message_id FROM entries GROUP BY mailbox, sender, kind, message_id HAVING count(*) > 1) twice`,

@@ -1,4 +1,6 @@
+import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { Proxy } from "../../../lab/shared/proxy.ts";
 import { database, hasPostgres } from "../../../test/postgres.ts";
 import { defaultLimits } from "../src/config/limits.ts";
 import { checkTables } from "../src/store/postgres/check.ts";
@@ -25,6 +27,29 @@ describe.runIf(hasPostgres)("the PostgreSQL store", () => {
     expect(readable(account)).toEqual(readable(bob));
     const { account: again } = accepted(await other.registerDevice(one.newDevice("alice")));
     expect(readable(again)).toEqual(readable(alice));
+  });
+
+  test("what is only read is read again when the connection to the engine breaks meanwhile", async () => {
+    const url = new URL(await database());
+    await using proxy = await Proxy.start({ port: 0, to: Number(url.port) });
+    url.port = String(proxy.port);
+    await using store = await openPostgresStore({ limits: defaultLimits(), url: url.href });
+    await store.depth();
+    proxy.weather = { kind: "stall" };
+    const found = store.entries(1, 0, { messages: 1, bytes: 1 });
+    // It is asked in this turn, with all others that are to be read.
+    await setImmediate();
+    proxy.cut();
+    proxy.weather = { kind: "fair" };
+    expect(await found).toEqual({ entries: [], more: false });
+  });
+
+  test("what takes long is decided by one time, though the clock goes on meanwhile", async () => {
+    let now = Date.now();
+    const url = await database();
+    await using store = await openPostgresStore({ limits: defaultLimits(), clock: () => ++now, url });
+    expect(await store.sweep()).toEqual({ expired: 0, unnoticed: 0, more: false, next: Infinity });
+    expect(await store.offers([1])).toEqual({ offers: [], next: Infinity });
   });
 });
 

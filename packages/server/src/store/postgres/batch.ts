@@ -64,6 +64,8 @@ export function learnRelays(memory: Memory, rows: readonly { relay: number }[], 
 
 /** All tables, as one transaction has read them under its locks, and as it will write them. */
 export class Batch {
+  /** The time of all that is decided, however often it is: what was read for a decision was read by it. Unix ms. */
+  readonly now: number;
   readonly tables: Tables;
   /** When it is decided: Unix ms. The same however often that is done. */
   readonly now: number;
@@ -82,6 +84,7 @@ export class Batch {
   #statements: [text: string, values: readonly unknown[]][] = [];
 
   constructor(memory: Memory, now: number) {
+    this.now = now;
     const { limits, relay, heard } = memory;
     const { boxes } = this;
     this.now = now;

@@ -89,7 +89,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Share
           .use()
           .then(forgot)
           .catch(() => {}),
-      ...(options.enginePatience === undefined ? {} : { patience: { engineMs: options.enginePatience } }),
+      ...(enginePatience === undefined ? {} : { patience: { engineMs: enginePatience } }),
     }),
   );
   /** Gives the logs a new id, or takes over that which another relay has given them. */
