@@ -35,6 +35,12 @@ async function filled(size: number): Promise<{ db: string; of: Filled }> {
   return { db, of: await fill(store, { size, seed }) };
 }
 
+/** What is in a store, which is closed then. */
+async function contents(store: RelayStore, of: Filled): Promise<unknown> {
+  await using opened = store;
+  return await whatIsIn(opened, of);
+}
+
 async function sql(url: string, text: string): Promise<Record<string, unknown>[]> {
   await using link = new Link(parseAddress(url), { settings: { search_path: SCHEMA } });
   return (await link.use())(text);
@@ -50,23 +56,16 @@ describe.runIf(hasPostgres)(`the database of a relay; SEED=${seed}`, () => {
   test("moves into a cluster and back with all that is in it", async () => {
     const { db, of } = await filled(40);
     const store = await database();
-    const before = await inFolder(db);
-    const all = await whatIsIn(before, of);
-    await before[Symbol.asyncDispose]();
-
+    const all = await contents(inFolder(db), of);
     const moved = await commandHere("migrate", "--db", db, "--store", store);
     expect(moved).toMatchObject({ code: 0, stderr: "" });
     expect(moved.stdout).toContain(`has moved to ${store} in `);
     expect(await checkTables(store, SCHEMA)).toEqual([]);
-    {
-      await using cluster = await inCluster(store);
-      expect(await whatIsIn(cluster, of)).toEqual(all);
-    }
+    expect(await contents(await inCluster(store), of)).toEqual(all);
     const back = folder();
     expect(await commandHere("migrate", "--back", "--db", back, "--store", store, "--json")).toMatchObject({ code: 0 });
     expect(check(back, 0).problems).toEqual([]);
-    await using again = inFolder(back);
-    expect(await whatIsIn(again, of)).toEqual(all);
+    expect(await contents(inFolder(back), of)).toEqual(all);
   });
 
   test("is in one place: where it was nothing starts any more, and says where it is, without a password", async () => {
@@ -142,9 +141,9 @@ describe.runIf(hasPostgres)(`the database of a relay; SEED=${seed}`, () => {
     await home();
     const [mark] = await sql(store, "SELECT value FROM meta WHERE key = 'moved'");
     const { id } = JSON.parse(String(mark?.["value"])) as { id: string };
-    const database_ = new DatabaseSync(join(back, "relay.db"));
-    database_.prepare("INSERT INTO meta VALUES ('arriving', ?)").run(JSON.stringify({ id, store }));
-    database_.close();
+    const unfinished = new DatabaseSync(join(back, "relay.db"));
+    unfinished.prepare("INSERT INTO meta VALUES ('arriving', ?)").run(JSON.stringify({ id, store }));
+    unfinished.close();
     expect(await start("--db", back)).toContain(`The database in ${back} has not arrived from ${store}`);
     expect((await home()).stdout).toContain("only the last step was left");
     expect(await start("--db", back)).toBe("started");
@@ -191,51 +190,63 @@ describe.runIf(hasPostgres)(`the database of a relay; SEED=${seed}`, () => {
     expect((await fetchBlob(relay.url, files.whole[0] as Blob)).body.equals(bytes[0] as Buffer)).toBe(true);
   });
 
+  test("moves with ten thousand accounts, and back", { tags: ["long"], timeout: 900_000 }, async () => {
+    const { db, of } = await filled(10_000);
+    const store = await database();
+    const all = await contents(inFolder(db), of);
+    const back = folder();
+    const moves = [
+      ["migrate", "--db", db, "--store", store],
+      ["migrate", "--back", "--db", back, "--store", store],
+    ];
+    for (const words of moves) {
+      const { code, stdout, stderr } = await commandHere(...words);
+      process.stdout.write(stdout);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(words[1] === "--back" ? check(back, 0).problems : await checkTables(store, SCHEMA)).toEqual([]);
+      expect(await contents(words[1] === "--back" ? inFolder(back) : await inCluster(store), of)).toEqual(all);
+    }
+  });
+
   test("is whole in one place, whenever `migrate` is killed", () => killed(4, 60));
   test("is whole in one place, however often `migrate` is killed", { tags: ["long"], timeout: 900_000 }, () =>
     killed(60, 400),
   );
-
-  async function killed(times: number, size: number): Promise<void> {
-    const { db, of } = await filled(size);
-    const store = await database();
-    const all = await (async () => {
-      await using before = inFolder(db);
-      return whatIsIn(before, of);
-    })();
-    let way: "in" | "out" = "in";
-    /** About how long it takes: most of that is the start of its process. */
-    let longest = 800;
-    const found = new Map<string, number>();
-    for (let time = 0; time < times; time++) {
-      const words = way === "in" ? ["migrate"] : ["migrate", "--back"];
-      const began = performance.now();
-      using migrating = relayProcess([...words, "--db", db, "--store", store]);
-      await Promise.race([delay(longest * (0.4 + 0.8 * Math.random())), migrating.exited]);
-      migrating.child.kill("SIGKILL");
-      const isDone = (await migrating.exited) === 0;
-      longest = isDone ? performance.now() - began : longest * 1.1;
-      // One of the two can be started, and has everything; the other one cannot.
-      const isInFolder = existsSync(join(db, "relay.db")) && (await start("--db", db)) === "started";
-      const isInCluster = (await hasCluster(store)) && (await start("--store", store)) === "started";
-      expect([isInFolder, isInCluster].filter(Boolean)).toEqual([true]);
-      {
-        await using current = isInFolder ? inFolder(db) : await inCluster(store);
-        expect(await whatIsIn(current, of)).toEqual(all);
-      }
-      const hasMoved = isInCluster === (way === "in");
-      const outcome = `${way}, ${isDone ? "done" : "killed"}, ${hasMoved ? "moved" : "stayed"}`;
-      found.set(outcome, (found.get(outcome) ?? 0) + 1);
-      if (!hasMoved) continue;
-      if (way === "in")
-        for (const ending of ["", "-wal", "-shm"]) rmSync(join(db, `relay.db${ending}`), { force: true });
-      way = way === "in" ? "out" : "in";
-    }
-    process.stdout.write(`migrations: ${JSON.stringify(Object.fromEntries(found))}\n`);
-  }
 });
 
 async function hasCluster(url: string): Promise<boolean> {
   const [row] = await sql(url, `SELECT to_regclass('${SCHEMA}.meta') IS NOT NULL AS there`);
   return row?.["there"] === true;
+}
+
+/** Moves a database to and fro, and kills the process that does it at some moment. */
+async function killed(times: number, size: number): Promise<void> {
+  const { db, of } = await filled(size);
+  const store = await database();
+  const all = await contents(inFolder(db), of);
+  let way: "in" | "out" = "in";
+  /** About how long it takes: most of that is the start of its process. */
+  let longest = 800;
+  const found = new Map<string, number>();
+  for (let time = 0; time < times; time++) {
+    const words = way === "in" ? ["migrate"] : ["migrate", "--back"];
+    const began = performance.now();
+    using migrating = relayProcess([...words, "--db", db, "--store", store]);
+    await Promise.race([delay(longest * (0.4 + 0.8 * Math.random())), migrating.exited]);
+    migrating.child.kill("SIGKILL");
+    const isDone = (await migrating.exited) === 0;
+    longest = isDone ? performance.now() - began : longest * 1.1;
+    // One of the two can be started, and has everything; the other one cannot.
+    const isInFolder = existsSync(join(db, "relay.db")) && (await start("--db", db)) === "started";
+    const isInCluster = (await hasCluster(store)) && (await start("--store", store)) === "started";
+    expect([isInFolder, isInCluster].filter(Boolean)).toEqual([true]);
+    expect(await contents(isInFolder ? inFolder(db) : await inCluster(store), of)).toEqual(all);
+    const hasMoved = isInCluster === (way === "in");
+    const outcome = `${way}, ${isDone ? "done" : "killed"}, ${hasMoved ? "moved" : "stayed"}`;
+    found.set(outcome, (found.get(outcome) ?? 0) + 1);
+    if (!hasMoved) continue;
+    if (way === "in") for (const ending of ["", "-wal", "-shm"]) rmSync(join(db, `relay.db${ending}`), { force: true });
+    way = way === "in" ? "out" : "in";
+  }
+  process.stdout.write(`migrations: ${JSON.stringify(Object.fromEntries(found))}\n`);
 }
