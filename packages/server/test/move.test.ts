@@ -190,6 +190,45 @@ describe.runIf(hasPostgres)(`the database of a relay; SEED=${seed}`, () => {
     expect((await fetchBlob(relay.url, files.whole[0] as Blob)).body.equals(bytes[0] as Buffer)).toBe(true);
   });
 
+  test("stays where it is if its connection ends in the middle, and moves the next time", async () => {
+    const { db, of } = await filled(60);
+    const store = await database();
+    const all = await contents(inFolder(db), of);
+    let isOver = false;
+    const migrating = commandHere("migrate", "--db", db, "--store", store).finally(() => (isOver = true));
+    const cut = `SELECT count(pg_terminate_backend(pid)) AS cut FROM pg_stat_activity
+      WHERE application_name = 'aimessage migrate' AND datname = current_database() AND query LIKE 'INSERT INTO entries%'`;
+    while (!isOver && (await sql(store, cut))[0]?.["cut"] === 0) await delay(1);
+    const { code, stderr } = await migrating;
+    // It may have been too fast to be cut.
+    if (code !== 0) {
+      expect(stderr).toContain("The connection to the engine has ended");
+      expect(await start("--store", store)).toContain("has not arrived");
+      expect(await contents(inFolder(db), of)).toEqual(all);
+      expect(await commandHere("migrate", "--db", db, "--store", store)).toMatchObject({ code: 0 });
+    }
+    expect(await contents(await inCluster(store), of)).toEqual(all);
+  });
+
+  test("stays where it is if what has come is not what was sent", async () => {
+    const { db } = await filled(5);
+    const store = await database();
+    await sql(
+      store,
+      `CREATE FUNCTION public.lose() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+          IF to_regclass('aimessage.invites') IS NOT NULL AND NOT EXISTS (SELECT 1 FROM pg_rules WHERE rulename = 'lost') THEN
+            CREATE RULE lost AS ON INSERT TO aimessage.invites DO INSTEAD NOTHING;
+          END IF;
+        END $$;
+        CREATE EVENT TRIGGER losing ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION public.lose()`,
+    );
+    const refused = await commandHere("migrate", "--db", db, "--store", store);
+    expect(refused.stderr).toContain("What has come is not what was sent: invites.rows: 1 there, 0 here");
+    expect(await start("--db", db)).toBe("started");
+    await sql(store, "DROP EVENT TRIGGER losing");
+    expect(await commandHere("migrate", "--db", db, "--store", store)).toMatchObject({ code: 0 });
+  });
+
   test("moves with ten thousand accounts, and back", { tags: ["long"], timeout: 900_000 }, async () => {
     const { db, of } = await filled(10_000);
     const store = await database();
