@@ -31,6 +31,7 @@ import { keepAlive } from "./socket/keep-alive.ts";
 import { defaultLimits, type Limits } from "./config/limits.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
+import { withoutFiles } from "./config/files.ts";
 import { ownUrl, relayNames } from "./config/names.ts";
 import { startOffers } from "./offers.ts";
 import { Bucket, Buckets } from "./socket/rate-limit.ts";
@@ -74,12 +75,12 @@ export interface Relay extends AsyncDisposable {
  */
 export async function createRelay(options: RelayOptions = {}): Promise<Relay> {
   const { limits, noLimits = false, ...rest } = options;
-  const config: Config = {
+  const config = withoutFiles({
     ...defaultConfig,
     log: "silent",
     ...rest,
     limits: { ...defaultLimits(noLimits), ...limits },
-  };
+  });
   try {
     return await start(config);
   } catch (error) {

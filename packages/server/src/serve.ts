@@ -1,6 +1,7 @@
 import type { Writable } from "node:stream";
 import { lossyLines, printable } from "@aimessage/sdk/program";
 import type { Config } from "./config/config.ts";
+import { aboutFiles } from "./config/files.ts";
 import { isWildcard, metricsUrl, shownUrls } from "./config/names.ts";
 import { aboutTokenAccounts } from "./config/token-accounts.ts";
 import { createLog } from "./log.ts";
@@ -59,6 +60,7 @@ function announcement(relay: Relay, config: Config): string[] {
     `WebSocket endpoint: ${shownUrls(config, relay.port).join(", ")}`,
     `Health check: ${health}`,
     aboutTokenAccounts(config),
+    ...aboutFiles(config),
     ...(config.registration === "open" ? [] : [`Registration: ${config.registration}`]),
     ...(config.metrics === undefined ? [] : [`Metrics: ${metricsUrl(config.metrics, relay.metricsPort ?? 0)}`]),
   ];

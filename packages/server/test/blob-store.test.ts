@@ -4,11 +4,13 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { FolderBlobs } from "../src/blobs/folder-blobs.ts";
 import { MemoryBlobs } from "../src/blobs/memory-blobs.ts";
+import { SharedFolder } from "../src/blobs/shared-folder.ts";
 import { blobStoreCases, type OpenBlobStore } from "../src/testing/index.ts";
 import { folder } from "./folder.ts";
 
 const stores: Record<string, OpenBlobStore> = {
   "files in a folder": () => new FolderBlobs(folder()),
+  "files in a folder that relays share": () => new SharedFolder(folder()),
   "files in memory": () => new MemoryBlobs(),
 };
 
@@ -34,6 +36,16 @@ async function failOnce(what: "sync" | "datasync"): Promise<void> {
   failing.mockImplementationOnce(() => Promise.reject(Object.assign(new Error("EIO"), { code: "EIO" })));
   onTestFinished(() => failing.mockRestore());
 }
+
+test("what a shared disk did not take is no part of a file: whoever brings it hears so, and brings it again", async () => {
+  await using store = new SharedFolder(folder());
+  const id = randomBytes(16).toString("hex");
+  await store.putPart(id, 0, [Buffer.from("abc")]);
+  await failOnce("datasync");
+  await expect(store.putPart(id, 3, [Buffer.from("def")])).rejects.toThrow("EIO");
+  await store.putPart(id, 3, [Buffer.from("def")]);
+  expect(await store.seal(id, 6)).toBe(true);
+});
 
 test.each(["sync", "datasync"] as const)(
   "what the disk did not take once (%s) is not believed to be there when it takes the rest: it is brought anew",

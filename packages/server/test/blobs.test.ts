@@ -8,6 +8,10 @@ import { expect, test } from "vitest";
 import { eventually } from "../../../test/waiting.ts";
 import { createRelay } from "../src/index.ts";
 import { newAgent } from "./agent.ts";
+import { BucketBlobs } from "../src/blobs/s3/bucket-blobs.ts";
+import { SharedFolder } from "../src/blobs/shared-folder.ts";
+import type { BlobStore } from "../src/store/blob-store.ts";
+import { bucketToTest } from "./bucket-fake.ts";
 import { folder } from "./folder.ts";
 import { RawClient, tokenClient } from "./raw-client.ts";
 import { askRoom, type Blob, bring, drop, fetchBlob, head, http, uploaded } from "./uploader.ts";
@@ -15,8 +19,21 @@ import { askRoom, type Blob, bring, drop, fetchBlob, head, http, uploaded } from
 const MIB = 2 ** 20;
 const limits = { addressConnectionsPerSecond: 0, connectionsPerSecond: 0 };
 
+/** `AIMESSAGE_TEST_FILES=folder` or `bucket`: all of this with files as relays of a cluster have them. */
+async function placeOfRun(): Promise<BlobStore | undefined> {
+  const kind = process.env["AIMESSAGE_TEST_FILES"];
+  if (kind === "folder") return new SharedFolder(folder());
+  return kind === "bucket" ? new BucketBlobs(await bucketToTest()) : undefined;
+}
+
 async function world(options: Parameters<typeof createRelay>[0] = {}) {
-  const relay = await createRelay({ port: 0, store: "memory", ...options, limits: { ...limits, ...options.limits } });
+  const relay = await createRelay({
+    port: 0,
+    store: "memory",
+    blobStore: await placeOfRun(),
+    ...options,
+    limits: { ...limits, ...options.limits },
+  });
   const { url } = relay;
   const client = await (await newAgent(url, "alice")).connect();
   return {

@@ -1,6 +1,8 @@
+import { inspect } from "node:util";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { type Config, defaultConfig, readConfig, UsageError } from "../src/index.ts";
+import { aboutFiles, hasFiles, withoutFiles } from "../src/config/files.ts";
 import { generalOptions, limitFlags } from "../src/config/options.ts";
 import { VERSION } from "../src/version.ts";
 
@@ -44,6 +46,39 @@ test("metrics have a port of their own if they are given one", () => {
   expect(() => read(["--metrics-host", "10.0.0.5"])).toThrow("--metrics-host needs --metrics-port");
 });
 
+test("encrypted files lie where all relays have them, and are not taken where there is no such place", () => {
+  expect(read(["--files", "/mnt/shared"]).files).toEqual({ folder: "/mnt/shared" });
+  expect(read([], { AIMESSAGE_FILES: "shared" }).files).toEqual({ folder: "shared" });
+  expect(hasFiles(read([]))).toBe(true);
+  const cluster = { ...defaultConfig, store: "postgres://relay@db/aimessage" } as unknown as Config;
+  expect(withoutFiles(cluster).limits.blobs).toBe(0);
+  expect(aboutFiles(cluster)).toEqual(["Encrypted files: none are taken without --files"]);
+  const files = { folder: "/mnt/shared" };
+  expect(withoutFiles({ ...cluster, files }).limits.blobs).toBe(defaultConfig.limits.blobs);
+});
+
+test("a bucket is named by an option, and reached as the environment says, of which nothing is printed", () => {
+  const env = { AWS_ACCESS_KEY_ID: "KEY", AWS_SECRET_ACCESS_KEY: "hidden", AWS_SESSION_TOKEN: "passing" };
+  const bucketOf = (place: string, more: Record<string, string> = {}) => {
+    const { files } = read(["--files", place], { ...env, ...more });
+    if (files === undefined || !("bucket" in files)) throw new Error("it is no bucket");
+    return files.bucket;
+  };
+  const plain = bucketOf("s3://files");
+  expect([plain.url.href, plain.region, plain.prefix]).toEqual([
+    "https://s3.us-east-1.amazonaws.com/files/",
+    "us-east-1",
+    "",
+  ]);
+  expect(plain.credentials()).toEqual({ keyId: "KEY", secret: "hidden", session: "passing" });
+  expect(inspect(plain, { depth: 9, showHidden: true })).not.toMatch(/KEY|hidden|passing/);
+  const own = bucketOf("s3://files/a/b/", { AWS_REGION: "eu-1", AWS_ENDPOINT_URL: "http://127.0.0.1:9000/" });
+  expect([own.url.href, own.region, own.prefix]).toEqual(["http://127.0.0.1:9000/files/", "eu-1", "a/b/"]);
+  expect(() => bucketOf("s3://files", { AWS_ENDPOINT_URL: "127.0.0.1:9000" })).toThrow(
+    "--files: AWS_ENDPOINT_URL needs a URL such as https://s3.example.org",
+  );
+});
+
 test("lists are repeated as flags and separated in the environment", () => {
   expect(read(["--public-url", "wss://a.example", "--public-url", "wss://b.example"]).publicUrls).toHaveLength(2);
   expect(read([], { PUBLIC_URL: "wss://a.example, wss://b.example", ORIGINS: "https://c.example" })).toMatchObject({
@@ -70,6 +105,13 @@ test.each([
   [["--mailbox-age", "14"], "--mailbox-age needs a time such as 54s or 14d, not '14'"],
   [["--frame-bytes", "1MB"], "--frame-bytes needs a size such as 64KiB or 1MiB, not '1MB'"],
   [["--mailbox-messages", "-1"], "--mailbox-messages needs a whole number, not '-1'"],
+  [
+    ["--files", "nfs://host/files"],
+    "--files needs a folder that all relays share, or s3://bucket/prefix, not 'nfs://host/files'",
+  ],
+  [["--files", ""], "--files needs a folder that all relays share, or s3://bucket/prefix, not ''"],
+  [["--files", "s3://bucket/../other"], "--files needs a folder that all relays share, or s3://bucket/prefix, not"],
+  [["--files", "s3://bucket"], "--files: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are needed"],
   [["--tls-cert", "x"], "--tls-cert and --tls-key are needed together"],
   [["--nope"], "unknown option '--nope'"],
   [["extra"], "unknown command"],

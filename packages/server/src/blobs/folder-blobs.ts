@@ -1,13 +1,11 @@
 import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, opendir, readFile, rm, stat, statfs } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { asOwnerOf, syncFolder } from "@aimessage/sdk/program";
+import { type FileHandle, mkdir, open, rm, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { BlobStore, Kept } from "../store/blob-store.ts";
+import { blobPath, syncNames } from "../store/blob-layout.ts";
+import { filesIn, FolderMark, freeIn, piecesOf, READ, unlessGone, WRITE, writeAll } from "./folder-files.ts";
 import { Lane } from "./lane.ts";
-import { blobPath, isGone, isIdIn, isPart, MARK, syncNames, writeMark } from "../store/blob-layout.ts";
 
-/** Read at once. Bytes. */
-const PIECE_BYTES = 2 ** 20;
 /** Files that are kept open between two parts. */
 const KEPT_OPEN = 64;
 /**
@@ -17,9 +15,6 @@ const KEPT_OPEN = 64;
 const AT_A_TIME = 2;
 /** What is written so far ahead of the disk that it begins to take it: a commit of the database would have to wait for more. Bytes. */
 const AHEAD_BYTES = 2 ** 22;
-
-const WRITE = constants.O_RDWR | constants.O_NOFOLLOW;
-const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
 
 interface OpenFile {
   handle: Promise<FileHandle>;
@@ -35,8 +30,7 @@ export class FolderBlobs implements BlobStore {
   readonly #folder: string;
   readonly #keptOpen: number;
   readonly #onError: (error: unknown) => void;
-  /** What its mark said when it was read last, and which file that was. */
-  #mark: { file: string; owner: string } | undefined;
+  readonly #mark: FolderMark;
   readonly #lane = new Lane(AT_A_TIME);
   /** The disk takes of one file at a time: what the database commits waits for no more than that. */
   readonly #disk = new Lane(1);
@@ -48,6 +42,7 @@ export class FolderBlobs implements BlobStore {
   /** @param onError Told of what a disk did not take where nobody waits to hear so: that file is brought anew. */
   constructor(folder: string, keptOpen = KEPT_OPEN, onError: (error: unknown) => void = () => {}) {
     this.#folder = folder;
+    this.#mark = new FolderMark(folder);
     this.#keptOpen = keptOpen;
     this.#onError = onError;
   }
@@ -84,15 +79,7 @@ export class FolderBlobs implements BlobStore {
   async *read(id: string, start: number, end: number): AsyncIterable<Uint8Array> {
     const handle = await open(this.#path(id), READ);
     try {
-      // One for all: whoever asks for the next piece is done with this one.
-      const piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, end - start));
-      for (let at = start; at < end;) {
-        const length = Math.min(piece.length, end - at);
-        const { bytesRead } = await this.#lane.run(() => handle.read(piece, 0, length, at));
-        if (bytesRead === 0) throw new RangeError(`${id} has ${at} bytes, not ${end}`);
-        at += bytesRead;
-        yield piece.subarray(0, bytesRead);
-      }
+      yield* piecesOf(handle, { start, end, inTurn: (call) => this.#lane.run(call) });
     } finally {
       await handle.close();
     }
@@ -104,38 +91,20 @@ export class FolderBlobs implements BlobStore {
     this.#damaged.delete(id);
   }
 
-  async *list(): AsyncIterable<Kept> {
-    for await (const { name: part } of entriesOf(this.#folder)) {
-      if (!isPart(part)) continue;
-      for await (const { name: id } of entriesOf(join(this.#folder, part))) {
-        if (!isIdIn(part, id)) continue;
-        const found = await unlessGone(stat(this.#path(id)));
-        if (found !== undefined) yield { id, bytes: found.size, writtenAt: found.mtimeMs };
-      }
-    }
+  list(): AsyncIterable<Kept> {
+    return filesIn(this.#folder);
   }
 
-  async owner(): Promise<string | undefined> {
-    const path = join(this.#folder, MARK);
-    const found = await unlessGone(stat(path));
-    if (found === undefined) return undefined;
-    const file = `${found.dev} ${found.ino} ${found.mtimeMs}`;
-    if (this.#mark?.file !== file) this.#mark = { file, owner: (await readFile(path, "utf8")).trim() };
-    return this.#mark.owner;
+  owner(): Promise<string | undefined> {
+    return this.#mark.owner();
   }
 
   async claim(owner: string): Promise<void> {
-    const above = dirname(this.#folder);
-    // A relay that root starts is not yet the user that it will be.
-    asOwnerOf(above, () => {
-      writeMark(this.#folder, owner);
-      syncFolder(above);
-    });
+    this.#mark.claim(owner);
   }
 
-  async free(): Promise<number> {
-    const found = (await unlessGone(statfs(this.#folder))) ?? (await statfs(dirname(this.#folder)));
-    return found.bavail * found.bsize;
+  free(): Promise<number> {
+    return freeIn(this.#folder);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -213,30 +182,5 @@ export class FolderBlobs implements BlobStore {
     await file.syncing;
     // Some file systems tell only now that they had no room, or lost something.
     await handle?.close().catch((error: unknown) => this.#giveUp(id, error));
-  }
-}
-
-/** Node writes as much as the system takes at once, which may be less. */
-async function writeAll(handle: FileHandle, bytes: readonly Uint8Array[], offset: number): Promise<void> {
-  const length = bytes.reduce((sum, piece) => sum + piece.length, 0);
-  const { bytesWritten } = await handle.writev(bytes, offset);
-  if (bytesWritten === length) return;
-  const rest = Buffer.concat(bytes).subarray(bytesWritten);
-  for (let at = 0; at < rest.length;)
-    at += (await handle.write(rest, at, rest.length - at, offset + bytesWritten + at)).bytesWritten;
-}
-
-async function* entriesOf(folder: string): AsyncIterable<{ name: string }> {
-  const entries = await unlessGone(opendir(folder));
-  if (entries !== undefined) yield* entries;
-}
-
-/** What a call finds; undefined if there is no such file. */
-async function unlessGone<T>(call: Promise<T>): Promise<T | undefined> {
-  try {
-    return await call;
-  } catch (error) {
-    if (isGone(error)) return undefined;
-    throw error;
   }
 }

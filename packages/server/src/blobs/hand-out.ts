@@ -44,9 +44,11 @@ export async function handOut(
       await blobs.carried(piece.length);
     }
   } catch (error) {
-    // It may have been removed just before it was opened.
-    if (response.headersSent || (await blobs.rows.find(blob.id)) !== undefined) throw error;
-    return refuseBy(response, "unknown_blob");
+    // It may have been removed, by another relay too.
+    if ((await blobs.rows.find(blob.id)) !== undefined) throw error;
+    if (response.headersSent) response.destroy();
+    else refuseBy(response, "unknown_blob");
+    return;
   } finally {
     unsent(left);
     done();

@@ -13,6 +13,8 @@ const AT_ONCE = 2 ** 18;
 const MOST_DISCARDED = 2 ** 24;
 /** How often the row of a file hears how far a part of it has come. Milliseconds. */
 const NOTED_MS = 60_000;
+/** How often it is asked whether a file is brought to another relay meanwhile. Milliseconds. */
+const ASKED_MS = 1_000;
 /** Node says so of a request that was not read to its end. */
 const LEFT = new Set(["ERR_STREAM_PREMATURE_CLOSE", "ECONNRESET"]);
 /** SQLite and the system say so where there is no room. */
@@ -32,7 +34,7 @@ export async function receivePart(
     return refuseBy(response, "invalid_data", { status: isPart ? 400 : 415, close: true });
   const done = await blobs.begin(blob, () => request.destroy());
   try {
-    await takeIn(blobs, { id: blob.id, offset, length }, request, response);
+    await takeIn(blobs, { id: blob.id, tokenHash: blob.tokenHash, offset, length }, request, response);
   } finally {
     done();
   }
@@ -40,6 +42,8 @@ export async function receivePart(
 
 interface Place {
   id: string;
+  /** Of the token by which it is brought. */
+  tokenHash: Uint8Array;
   offset: number;
   /** Of the part. */
   length: number;
@@ -47,12 +51,12 @@ interface Place {
 
 async function takeIn(
   blobs: Blobs,
-  { id, offset, length }: Place,
+  { id, tokenHash, offset, length }: Place,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const known = await blobs.rows.find(id);
-  if (known === undefined) return refuseBy(response, "unknown_blob", { close: true });
+  if (!isBy(known, tokenHash)) return refuseBy(response, "unknown_blob", { close: true });
   const come = await blobs.come(known);
   if (offset !== come) return refuseOffset(response, come);
   if (length > known.bytes - come) return refuseBy(response, "blob_too_large", { close: true });
@@ -63,22 +67,21 @@ async function takeIn(
     await discard(request);
     return refuseBy(response, "storage_full", { close: true });
   }
-  const reach = new Reach(blobs, { id, noted: known.come, from: come, room });
+  const reach = new Reach(blobs, { known, from: come, room });
   try {
     await write(blobs, { id, at: come, request }, (end) => reach.written(end));
   } catch (error) {
     // What had come before a connection was lost is there.
     await reach.note();
     if (isLeft(error) || (request.destroyed && !request.complete)) return void response.destroy();
-    blobs.failed(error, "a part of a file could not be taken in");
+    // What another relay has removed cannot be written to.
+    const isTaken = error instanceof Taken || !isBy(await blobs.rows.find(id), tokenHash);
+    if (!isTaken) blobs.failed(error, "a part of a file could not be taken in");
     await discard(request);
+    if (isTaken) return refuseTaken(response, blobs, known);
     return refuseBy(response, isFull(error) ? "storage_full" : "internal", { close: true });
   }
-  if (!(await reach.note())) {
-    const now = await blobs.rows.find(id);
-    if (now === undefined) return refuseBy(response, "unknown_blob", { close: true });
-    return refuseOffset(response, await blobs.come(now));
-  }
+  if (!(await reach.note())) return refuseTaken(response, blobs, known);
   if (reach.end === known.bytes && !(await blobs.seal(known))) return refuseBy(response, "internal", { close: true });
   return answerEmpty(response, 204, { "upload-offset": reach.end });
 }
@@ -87,10 +90,29 @@ function refuseOffset(response: ServerResponse, offset: number): void {
   refuseBy(response, "blob_offset", { headers: { "upload-offset": offset }, close: true });
 }
 
+/** Answers who brings a part of a file that somebody else has removed, or brings. */
+async function refuseTaken(response: ServerResponse, blobs: Blobs, { id, tokenHash }: Blob): Promise<void> {
+  const now = await blobs.rows.find(id);
+  // What was written here since another relay has removed it is nobody's.
+  if (now === undefined) await blobs.store.remove(id);
+  if (!isBy(now, tokenHash)) return refuseBy(response, "unknown_blob", { close: true });
+  return refuseOffset(response, await blobs.come(now));
+}
+
+/** Whether a file is there still, and its token the same one. */
+function isBy(blob: Blob | undefined, tokenHash: Uint8Array): blob is Blob {
+  return blob !== undefined && Buffer.compare(blob.tokenHash, tokenHash) === 0;
+}
+
+/** A file was removed, or somebody else brings it, perhaps to another relay. */
+class Taken extends Error {
+  override readonly name = "Taken";
+}
+
 interface ReachStart {
-  id: string;
-  /** How much of the file has come, as its row has it, and as it is. */
-  noted: number;
+  /** The file, as its row had it. */
+  known: Blob;
+  /** How much of it has come. */
   from: number;
   room: Coming;
 }
@@ -98,34 +120,60 @@ interface ReachStart {
 /** Up to where a file was written, which its row hears when a part ends, and now and then before: it is waited for a day from then. [P-14.1] */
 class Reach {
   readonly #blobs: Blobs;
-  readonly #id: string;
+  readonly #known: Blob;
+  readonly #from: number;
   readonly #room: Coming;
   #noted: number;
   #notedAt: number;
+  #askedAt: number;
   end: number;
 
-  constructor(blobs: Blobs, { id, noted, from, room }: ReachStart) {
+  constructor(blobs: Blobs, { known, from, room }: ReachStart) {
     this.#blobs = blobs;
-    this.#id = id;
+    this.#known = known;
+    this.#from = from;
     this.#room = room;
-    this.#noted = noted;
+    this.#noted = known.come;
     this.#notedAt = blobs.clock();
+    this.#askedAt = this.#notedAt;
     this.end = from;
   }
 
-  /** @throws if the file is not this request's any more */
+  /** @throws Taken if the file is not this request's any more */
   async written(end: number): Promise<void> {
     this.#room.written(end - this.end);
     this.end = end;
-    if (this.#blobs.clock() - this.#notedAt >= NOTED_MS && !(await this.note()))
-      throw new Error("the file was removed, or somebody else brings it");
+    const now = this.#blobs.clock();
+    if (now - this.#notedAt >= NOTED_MS && !(await this.note())) throw new Taken();
+    if (now - this.#askedAt < ASKED_MS) return;
+    this.#askedAt = now;
+    if ((await this.#find()) === undefined) throw new Taken();
   }
 
-  /** @returns false if the row stands elsewhere, or is gone */
+  /** @returns false if somebody else has brought more, or it is gone */
   async note(): Promise<boolean> {
-    const isNoted = await this.#blobs.rows.advance(this.#id, this.#noted, this.end);
-    if (isNoted) [this.#noted, this.#notedAt] = [this.end, this.#blobs.clock()];
-    return isNoted;
+    const { rows, clock } = this.#blobs;
+    for (let before: number | undefined = this.#noted; before !== undefined; before = await this.#cameMeanwhile()) {
+      if (!(await rows.advance(this.#known.id, before, this.end))) continue;
+      [this.#noted, this.#notedAt] = [this.end, clock()];
+      return true;
+    }
+    return false;
+  }
+
+  /**
+   * Up to where its row says that a file has come, where another relay has said so of what had come there: a connection that is lost is noticed
+   * late. What lies between is written here too.
+   */
+  async #cameMeanwhile(): Promise<number | undefined> {
+    const come = (await this.#find())?.come;
+    return come === undefined || come < this.#from || come > this.end || come === this.#noted ? undefined : come;
+  }
+
+  /** It, if it is this request's still. */
+  async #find(): Promise<Blob | undefined> {
+    const now = await this.#blobs.rows.find(this.#known.id);
+    return isBy(now, this.#known.tokenHash) && !now.sealed ? now : undefined;
   }
 }
 

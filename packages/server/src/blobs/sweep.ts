@@ -41,7 +41,7 @@ export class BlobSweep {
     if (now - this.#lastRound < ROUND_MS) return;
     this.#lastRound = now;
     await this.#removeUnknown(stop);
-    await this.#removeLost(stop);
+    if (this.#parts.store.losesNothing !== true) await this.#removeLost(stop);
   }
 
   async #removeUnknown(stop: AbortSignal): Promise<void> {

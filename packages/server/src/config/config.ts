@@ -1,4 +1,6 @@
 import { eachOptionOnce, explainParser, readDuration } from "@aimessage/sdk/program";
+import { type BlobsAddress, parseBlobs } from "../blobs/address.ts";
+import { BucketError } from "../blobs/s3/bucket.ts";
 import type { BlobStore } from "../store/blob-store.ts";
 import { isLoopback } from "@aimessage/sdk/protocol";
 import { Command, CommanderError, Option as Flag } from "commander";
@@ -30,7 +32,9 @@ export interface Config {
   drain: number;
   /** To other relays that share a store of your own. Default: there are none. */
   bus: Bus;
-  /** Where encrypted files lie: a folder beside the database, or one of your own. Undefined: as the store. */
+  /** Where encrypted files lie that several relays have. Undefined: a folder beside the database. */
+  files: BlobsAddress | undefined;
+  /** A place for them of your own. Undefined: as the store. */
   blobStore: BlobStore | undefined;
   /** URLs by which clients know this relay. None: the loopback names, and `host` if it is an address of its own. */
   publicUrls: string[];
@@ -65,6 +69,7 @@ export const defaultConfig: Config = {
   enginePatience: 15_000,
   drain: 0,
   bus: alone,
+  files: undefined,
   blobStore: undefined,
   publicUrls: [],
   origins: ["http://localhost:8080", "https://localhost:8080"],
@@ -104,7 +109,7 @@ export function readConfig(argv: string[], env: Record<string, string | undefine
       given[name] = takes === undefined ? truth(variable, text) : repeatable ? text.split(/[\s,]+/) : text;
     }
   }
-  return validate(given, source);
+  return { ...validate(given, source), files: readFiles(given["files"], source["files"], env) };
 }
 
 /** In lines of its own, since the help leaves what it is as it is. */
@@ -240,6 +245,22 @@ function validate(given: Given, source: Readonly<Record<string, string>>): Confi
     log: logFormat,
     limits: readLimits(given, source, noLimits),
   };
+}
+
+function readFiles(
+  text: Given[string],
+  from: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): Config["files"] {
+  if (typeof text !== "string") return undefined;
+  try {
+    const address = parseBlobs(text, env);
+    if (address !== undefined) return address;
+  } catch (error) {
+    if (error instanceof BucketError) throw new UsageError(`${from}: ${error.message}`, "set them in the environment");
+    throw error;
+  }
+  throw new UsageError(`${from} needs a folder that all relays share, or s3://bucket/prefix, not '${text}'`);
 }
 
 function readLimits(given: Given, source: Readonly<Record<string, string>>, lifted: boolean): Limits {

@@ -36,6 +36,12 @@ export const generalOptions: Option[] = [
     "time",
     "when told to stop, say on /ready for so long that it does, and go on meanwhile (default 5s with --store, else 0s)",
   ),
+  option(
+    "files",
+    "AIMESSAGE_FILES",
+    "folder|s3://...",
+    "where encrypted files lie: a folder that all relays share, or s3://bucket/prefix (default: blobs in that of the database)",
+  ),
   repeatable(option("publicUrl", "PUBLIC_URL", "url", "URL by which clients know this relay; they sign its name")),
   repeatable(
     option("origin", "ORIGINS", "origin", "web origin that may connect (default http and https://localhost:8080)"),

@@ -69,5 +69,6 @@ export interface BlobRows {
   totals(): Promise<BlobTotals>;
   /** The mark of the place where their bytes lie, once it has one. */
   mark(): Promise<string | undefined>;
+  /** Keeps a mark, if there is none yet. */
   setMark(mark: string): Promise<void>;
 }

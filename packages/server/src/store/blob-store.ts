@@ -23,6 +23,10 @@ export interface BlobStore extends AsyncDisposable {
   remove(id: string): Promise<void>;
   /** All that is there, in no order. */
   list(): AsyncIterable<Kept>;
+  /** What is sealed is not lost by itself, and it costs something to ask for each: that is found out when somebody fetches it. */
+  readonly losesNothing?: boolean;
+  /** What holds the mark, in words for an operator. Default: the file of a folder beside the database. */
+  readonly markedBy?: string;
   /** The mark that {@link claim} has left where all of them lie; undefined if there is none, as where a disk is not mounted. */
   owner(): Promise<string | undefined>;
   /** Makes the place of all of them, if there is none, and marks it for good. */

@@ -290,7 +290,7 @@ function withAccount<T extends { account: KeyAccount }>(result: T | Refused): T 
   return "refused" in result ? result : { ...result, account: wholeAccount(result.account) };
 }
 
-const SET_MARK = "INSERT INTO meta VALUES ('blobs_mark', $1) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+const SET_MARK = "INSERT INTO meta VALUES ('blobs_mark', $1) ON CONFLICT DO NOTHING";
 
 function bytesOf({ commit: text = "", welcomes, messages, team }: CommitRequest): number {
   const shared = team === undefined ? 0 : JSON.stringify([team.body, team.tree]).length;

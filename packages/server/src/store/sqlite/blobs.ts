@@ -62,7 +62,7 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
   const awaited = db.prepare("SELECT coalesce(sum(bytes - come), 0) AS bytes FROM blobs WHERE sealed IS NULL");
   const counts = db.prepare("SELECT count(*) AS count, coalesce(sum(bytes), 0) AS bytes FROM blobs");
   const mark = db.prepare("SELECT value FROM meta WHERE key = 'blobs_mark'");
-  const setMark = db.prepare("INSERT OR REPLACE INTO meta VALUES ('blobs_mark', ?)");
+  const setMark = db.prepare("INSERT OR IGNORE INTO meta VALUES ('blobs_mark', ?)");
   let known: Totals | undefined;
 
   function totals(): Totals {
