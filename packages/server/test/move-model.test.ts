@@ -37,7 +37,7 @@ class MovingStore {
   }
 
   async open(): Promise<RelayStore> {
-    const flags = { db: this.#db, store: this.#store, blobs: join(this.#db, "blobs") };
+    const flags = { db: this.#db, store: this.#store, files: { folder: join(this.#db, "blobs") } };
     this.#isInCluster = !this.#isInCluster;
     if (this.#isInCluster) await moveIn(flags);
     else if (this.#hasBegun) {

@@ -6,7 +6,6 @@ import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { database, hasPostgres } from "../../../test/postgres.ts";
-import { FolderBlobs } from "../src/blobs/folder-blobs.ts";
 import { check } from "../src/admin/check.ts";
 import { defaultLimits } from "../src/config/limits.ts";
 import { createRelay, openSqliteStore, type RelayOptions } from "../src/index.ts";
@@ -170,10 +169,10 @@ describe.runIf(hasPostgres)(`the database of a relay; SEED=${seed}`, () => {
     const words = ["migrate", "--db", db, "--store", store, "--json"];
     expect((await commandHere(...words)).stderr).toContain("There are encrypted files");
     expect(await start("--db", db)).toBe("started");
-    const moved = await commandHere(...words, "--blobs", shared);
+    const moved = await commandHere(...words, "--files", shared);
     expect(JSON.parse(moved.stdout)).toMatchObject({ files: 2, file_bytes: 3_000_010, missing_files: 0 });
     {
-      await using relay = await createRelay({ ...common, store, blobStore: new FolderBlobs(shared) });
+      await using relay = await createRelay({ ...common, store, files: { folder: shared } });
       for (const [at, file] of files.whole.entries())
         expect((await fetchBlob(relay.url, file)).body.equals(bytes[at] ?? Buffer.alloc(0))).toBe(true);
       // Of what was not whole nothing has come along: it is brought from its beginning.
@@ -181,7 +180,7 @@ describe.runIf(hasPostgres)(`the database of a relay; SEED=${seed}`, () => {
       expect((await bring(relay.url, files.part, 0, randomBytes(1000))).status).toBe(204);
     }
     const back = folder();
-    expect(await commandHere("migrate", "--back", "--db", back, "--store", store, "--blobs", shared)).toMatchObject({
+    expect(await commandHere("migrate", "--back", "--db", back, "--store", store, "--files", shared)).toMatchObject({
       code: 0,
       stdout: expect.stringMatching(/Encrypted files.*: 3, /),
     });
