@@ -133,10 +133,7 @@ async function rest(world: StoreWorld, agents: KeyAccount[], tokens: TokenAccoun
 
 /** All that accounts and their devices can see of a store, in an order of its own. */
 export async function whatIsIn(store: RelayStore, { names, mailboxes, blobs }: Filled): Promise<unknown> {
-  const bytes = (value: unknown): unknown => (value instanceof Uint8Array ? Buffer.from(value).toString("hex") : value);
-  const plain = (value: unknown): unknown =>
-    JSON.parse(JSON.stringify(value, (_, each_) => bytes(asBytes(each_)))) as unknown;
-  return plain({
+  const all = {
     logId: store.logId,
     accounts: await each(names, (name) => store.account(name)),
     blocked: await each(names, (name) => store.isBlocked(name.toLowerCase(), "stranger-0")),
@@ -144,7 +141,8 @@ export async function whatIsIn(store: RelayStore, { names, mailboxes, blobs }: F
       const { lastSeq: _, ...state } = await store.look(mailbox);
       const { entries } = await store.entries(mailbox, 0, { messages: 1000, bytes: 1e8 });
       const teams = (await store.teamsOf(mailbox)).toSorted((one, other) => (one.groupId < other.groupId ? -1 : 1));
-      return { state, teams, entries: entries.map(({ body, ...entry }) => ({ ...entry, body: body?.text })) };
+      const bodies = entries.map(({ body }) => body?.text);
+      return { state, teams, entries: entries.map(({ body: _body, ...entry }) => entry), bodies };
     }),
     blobs: await each(blobs, async (id) => {
       // Of what is not whole nothing came along.
@@ -153,11 +151,13 @@ export async function whatIsIn(store: RelayStore, { names, mailboxes, blobs }: F
     }),
     depth: await store.depth(),
     audit: (await store.audit(1000)).filter(({ kind }) => kind === "deed"),
-  });
+  };
+  return JSON.parse(JSON.stringify(all, hexed)) as unknown;
 }
 
-/** Buffers turn into objects before a replacer sees them. */
-function asBytes(value: unknown): unknown {
+/** Bytes as text, of whatever kind they are. A Buffer has become an object before this sees it. */
+function hexed(_key: string, value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("hex");
   const { type, data } = (value ?? {}) as { type?: string; data?: number[] };
-  return type === "Buffer" && data !== undefined ? Uint8Array.from(data) : value;
+  return type === "Buffer" && data !== undefined ? Buffer.from(data).toString("hex") : value;
 }

@@ -1,4 +1,5 @@
 import { becomeOwnerOf, type Output } from "@aimessage/sdk/program";
+import type { BlobsAddress } from "../blobs/address.ts";
 import { UsageError } from "../config/usage-error.ts";
 import { AdminError } from "./admin-error.ts";
 import { backup } from "./backup.ts";
@@ -25,7 +26,7 @@ export interface Flags {
   /** From a cluster into a folder. */
   back: boolean;
   /** Where a cluster has encrypted files. */
-  blobs: string | undefined;
+  files: BlobsAddress | undefined;
   /** Of an invite. */
   uses: number;
   expiresMs: number;

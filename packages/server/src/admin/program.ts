@@ -3,6 +3,7 @@ import type { Writable } from "node:stream";
 import { becomeOwnerOf, createOutput, eachOptionOnce, explainParser, readDuration } from "@aimessage/sdk/program";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "../config/usage-error.ts";
+import { readFiles } from "../config/config.ts";
 import { limitOptions } from "../config/limits.ts";
 import { parseLimit } from "../config/options.ts";
 import { actions, type Flags } from "./actions.ts";
@@ -68,7 +69,11 @@ function addCommand(parent: Command, name: CommandName, context: Surroundings, h
     .addHelpText("after", `\nExample:\n  ${example}`)
     .action(async () => {
       const given = command.optsWithGlobals<
-        Partial<Omit<Flags, "reserveBytes" | "expiresMs">> & { reserveBytes?: string; expires?: string }
+        Partial<Omit<Flags, "reserveBytes" | "expiresMs" | "files">> & {
+          reserveBytes?: string;
+          expires?: string;
+          files?: string;
+        }
       >();
       const flags: Flags = {
         who: operator(),
@@ -77,7 +82,7 @@ function addCommand(parent: Command, name: CommandName, context: Surroundings, h
         force: given.force ?? false,
         release: given.release ?? false,
         back: given.back ?? false,
-        blobs: given.blobs ?? (context.env["AIMESSAGE_BLOBS"] || undefined),
+        files: name === "migrate" ? filesOf(given.files, context.env) : undefined,
         last: given.last ?? defaultOf(name),
         limit: given.limit ?? defaultOf(name),
         reserveBytes: reserveBytes(given.reserveBytes, context.env["AIMESSAGE_RESERVE_BYTES"]),
@@ -112,6 +117,12 @@ function whereOf(
       "name the database of a cluster, or the folder of one relay",
     );
   return { db: db ?? "./data", store };
+}
+
+/** Where a cluster has encrypted files. */
+function filesOf(flag: string | undefined, env: Surroundings["env"]): Flags["files"] {
+  const text = flag ?? (env["AIMESSAGE_FILES"] || undefined);
+  return readFiles(text, flag === undefined ? "AIMESSAGE_FILES" : "--files", env);
 }
 
 /** The user of the operating system. */

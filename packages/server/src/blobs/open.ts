@@ -19,7 +19,8 @@ interface BlobsParts {
   onCarried: (bytes: number) => void;
 }
 
-function elsewhere(address: BlobsAddress): BlobStore {
+/** The files of several relays. */
+export function elsewhere(address: BlobsAddress): BlobStore {
   return "folder" in address ? new SharedFolder(address.folder) : new BucketBlobs(address.bucket);
 }
 

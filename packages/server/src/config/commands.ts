@@ -56,7 +56,7 @@ export const commands: Record<CommandName, Described> = {
     example: "aimessage-server migrate --db /var/lib/aimessage --store postgres://aimessage@db1/aimessage",
     options: [
       ["--back", "from the cluster, of which no relay runs, into an empty folder"],
-      ["--blobs <folder>", "where the relays of the cluster have encrypted files [AIMESSAGE_BLOBS]"],
+      ["--files <folder|s3://...>", "where the relays of the cluster have encrypted files [AIMESSAGE_FILES]"],
     ],
   },
   check: {

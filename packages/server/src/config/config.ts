@@ -248,7 +248,8 @@ function validate(given: Given, source: Readonly<Record<string, string>>): Confi
   };
 }
 
-function readFiles(
+/** @param from The flag or the variable, for an error. @throws UsageError */
+export function readFiles(
   text: Given[string],
   from: string | undefined,
   env: Readonly<Record<string, string | undefined>>,

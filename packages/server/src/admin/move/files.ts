@@ -1,7 +1,8 @@
 /** Encrypted files, from where one side has them to where the other has. */
 import { realpathSync, statSync } from "node:fs";
 import { resolve } from "node:path";
-import { FolderBlobs } from "../../blobs/folder-blobs.ts";
+import type { BlobsAddress } from "../../blobs/address.ts";
+import { elsewhere } from "../../blobs/open.ts";
 import type { BlobStore } from "../../store/blob-store.ts";
 import { AdminError } from "../admin-error.ts";
 
@@ -21,9 +22,9 @@ export interface WholeFile {
 }
 
 interface FilesMove {
-  /** Where they lie, and where they are to: folders. */
-  from: string;
-  to: string;
+  /** Where they lie, and where they are to. */
+  from: BlobsAddress;
+  to: BlobsAddress;
   /** By which the place where they lie is known as this database's; undefined: by nothing yet. */
   known: string | undefined;
   /** By which the new place will be. */
@@ -33,8 +34,12 @@ interface FilesMove {
 }
 
 /** Whether both are the same folder, so that all files are where they should be. */
-export function isSamePlace(one: string, other: string): boolean {
-  return realPath(one) === realPath(other);
+export function isSamePlace(one: BlobsAddress, other: BlobsAddress): boolean {
+  return "folder" in one && "folder" in other && realPath(one.folder) === realPath(other.folder);
+}
+
+function nameOf(place: BlobsAddress): string {
+  return "folder" in place ? place.folder : `${place.bucket.url.href}${place.bucket.prefix}`;
 }
 
 function realPath(folder: string): string {
@@ -49,9 +54,7 @@ function realPath(folder: string): string {
 export async function moveFiles({ from, to, known, mark, pages }: FilesMove): Promise<MovedFiles> {
   const done = { files: 0, file_bytes: 0, missing_files: 0 };
   await using parts = new AsyncDisposableStack();
-  let refused: unknown;
-  const failed = (error: unknown): void => void (refused ??= error);
-  const [source, target] = [parts.use(placeAt(from, failed)), parts.use(placeAt(to, failed))];
+  const [source, target] = [parts.use(elsewhere(from)), parts.use(elsewhere(to))];
   let isClaimed = false;
   for await (const page of pages)
     for (const file of page) {
@@ -61,14 +64,8 @@ export async function moveFiles({ from, to, known, mark, pages }: FilesMove): Pr
         done.files += 1;
         done.file_bytes += file.bytes;
       } else done.missing_files += 1;
-      if (refused !== undefined) throw refused;
     }
   return done;
-}
-
-/** A folder; a bucket when relays can have one. */
-function placeAt(folder: string, failed: (error: unknown) => void): BlobStore {
-  return new FolderBlobs(folder, undefined, failed);
 }
 
 async function claim(
@@ -78,15 +75,18 @@ async function claim(
 ): Promise<void> {
   if (known !== undefined && (await source.owner()) !== known)
     throw new AdminError(
-      `${from} is not the folder of this database's encrypted files`,
+      `${nameOf(from)} is not the folder of this database's encrypted files`,
       "mount the disk on which they are; `aimessage-server check` says more",
     );
   const owner = await target.owner();
   if (owner === mark) return;
   if (owner !== undefined)
-    throw new AdminError(`${to} has the encrypted files of another database`, "name another folder with --blobs");
+    throw new AdminError(
+      `${nameOf(to)} has the encrypted files of another database`,
+      "name another place with --files",
+    );
   for await (const { id } of target.list())
-    throw new AdminError(`${to} has files already, such as ${id}`, "name an empty folder with --blobs");
+    throw new AdminError(`${nameOf(to)} has files already, such as ${id}`, "name an empty place with --files");
   await target.claim(mark);
 }
 

@@ -96,6 +96,6 @@ export function addUp(database: DatabaseSync, moved: MovedTable): Adding {
 }
 
 /** Where a folder's encrypted files lie. */
-export function blobsOf(db: string): string {
-  return join(db, "blobs");
+export function filesOf(db: string): { folder: string } {
+  return { folder: join(db, "blobs") };
 }

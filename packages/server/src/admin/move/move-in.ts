@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { realpathSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { DAY_MS } from "../../store/days.ts";
+import type { BlobsAddress } from "../../blobs/address.ts";
 import type { Sql } from "../../store/postgres/link/link.ts";
 import { nameOfStore } from "../../store/postgres/link/store-name.ts";
 import { newMark, readClusterMark, setClusterMark } from "../../store/postgres/move-marks.ts";
@@ -14,7 +15,7 @@ import { blobMark, sealedRows } from "../blob-copies.ts";
 import { openCurrent, requireDatabase } from "../read-only.ts";
 import { hasTables, makeRoom, openClusterSide, RECOUNT } from "./cluster-side.ts";
 import { isSamePlace, moveFiles, type MovedFiles, NO_FILES } from "./files.ts";
-import { blobsOf, holdFolder, openToMove } from "./folder-side.ts";
+import { filesOf, holdFolder, openToMove } from "./folder-side.ts";
 import { intoCluster } from "./into-cluster.ts";
 import { Adding, differences, type Row, type Sums, sumsQuery } from "./sums.ts";
 import type { Moved, MovedTable, MoveFlags } from "./tables.ts";
@@ -28,7 +29,7 @@ const PAGE_BYTES = 2 ** 21;
  * transaction; then the folder says that it has moved, and then the cluster that it has arrived: whenever this is killed, one of the two goes
  * on, and to run it again ends it.
  */
-export async function moveIn({ db, store, blobs }: MoveFlags): Promise<Moved> {
+export async function moveIn({ db, store, files }: MoveFlags): Promise<Moved> {
   const began = performance.now();
   requireDatabase(db);
   using _ = holdFolder(db);
@@ -47,7 +48,7 @@ export async function moveIn({ db, store, blobs }: MoveFlags): Promise<Moved> {
     }
     const logId = readLogId(folder, false);
     const mark = blobMark(folder) ?? logId;
-    const files = await bringFiles(folder, { from: blobsOf(db), to: blobs, mark });
+    const brought = await bringFiles(folder, { from: filesOf(db), to: files, mark });
     const id = randomUUID();
     await sql("BEGIN");
     await makeRoom(sql, to, logId);
@@ -56,18 +57,18 @@ export async function moveIn({ db, store, blobs }: MoveFlags): Promise<Moved> {
     await sql("COMMIT");
     await sql("BEGIN");
     const rows = await copyAll(folder, sql);
-    const isElsewhere = blobs !== undefined && !isSamePlace(blobs, blobsOf(db));
+    const isElsewhere = files !== undefined && !isSamePlace(files, filesOf(db));
     // What has come of a file that is not whole stays behind: whoever brings it hears where to go on.
-    if (isElsewhere || blobs === undefined) await sql("UPDATE blobs SET come = 0 WHERE NOT sealed", []);
+    if (isElsewhere || files === undefined) await sql("UPDATE blobs SET come = 0 WHERE NOT sealed", []);
     for (const text of RECOUNT) await sql(text, []);
     await setNumbers(folder, sql);
-    await setMeta(sql, { log_id: logId, blobs_mark: blobs === undefined ? undefined : mark });
+    await setMeta(sql, { log_id: logId, blobs_mark: files === undefined ? undefined : mark });
     await sql("ANALYZE");
     await sql("COMMIT");
     // Already this is on disk when it returns.
     setMark(folder, "moved", { id, store: to });
     await finish(sql, { id, store: to });
-    return { ...about, ...files, finished: false, rows, seconds: seconds() };
+    return { ...about, ...brought, finished: false, rows, seconds: seconds() };
   } finally {
     folder.close();
   }
@@ -83,8 +84,8 @@ async function finish(sql: Sql, left: MoveMark): Promise<void> {
 }
 
 interface Places {
-  from: string;
-  to: string | undefined;
+  from: { folder: string };
+  to: BlobsAddress | undefined;
   mark: string;
 }
 
@@ -95,7 +96,7 @@ async function bringFiles(folder: DatabaseSync, { from, to, mark }: Places): Pro
   if (to === undefined)
     throw new AdminError(
       "There are encrypted files, and the cluster has no place for them",
-      `say where its relays will have them: --blobs <folder>; ${from} itself will do if all of them can reach it`,
+      `say where its relays will have them with --files; ${from.folder} itself will do if all of them can reach it`,
     );
   if (isSamePlace(from, to)) return NO_FILES;
   async function* pages() {

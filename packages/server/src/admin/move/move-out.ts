@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { existsSync, realpathSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { readMeta } from "../../store/postgres/cluster.ts";
+import type { BlobsAddress } from "../../blobs/address.ts";
 import type { Sql } from "../../store/postgres/link/link.ts";
 import { nameOfStore } from "../../store/postgres/link/store-name.ts";
 import { newMark, readClusterMark, refuseMoved, setClusterMark } from "../../store/postgres/move-marks.ts";
@@ -12,7 +13,7 @@ import { setBlobMark } from "../blob-copies.ts";
 import { databaseFile } from "../read-only.ts";
 import { hasTables, keepRelaysOut, openClusterSide } from "./cluster-side.ts";
 import { isSamePlace, moveFiles, type MovedFiles, NO_FILES, type WholeFile } from "./files.ts";
-import { addUp, blobsOf, holdFolder, makeDatabase, openToMove, rowsInto } from "./folder-side.ts";
+import { addUp, filesOf, holdFolder, makeDatabase, openToMove, rowsInto } from "./folder-side.ts";
 import { intoFolder } from "./into-folder.ts";
 import { Adding, differences, type Row } from "./sums.ts";
 import type { Moved, MovedTable, MoveFlags } from "./tables.ts";
@@ -26,7 +27,7 @@ const LARGE = new Set(["entries", "bodies"]);
  * Moves all of a cluster into an empty folder. The folder says that not everything has arrived until the cluster says that it has moved;
  * meanwhile no relay of it can begin. Whenever this is killed, to run it again ends it, or the cluster goes on as if nothing had been.
  */
-export async function moveOut({ db, store, blobs }: MoveFlags): Promise<Moved> {
+export async function moveOut({ db, store, files }: MoveFlags): Promise<Moved> {
   const began = performance.now();
   using _ = holdFolder(db);
   await using cluster = await openClusterSide(store);
@@ -43,7 +44,7 @@ export async function moveOut({ db, store, blobs }: MoveFlags): Promise<Moved> {
   try {
     await sql("BEGIN");
     await keepRelaysOut(sql);
-    const files = await bringFiles(sql, { from: blobs, to: blobsOf(db) });
+    const brought = await bringFiles(sql, { from: files, to: filesOf(db) });
     folder.exec("BEGIN");
     const { rows, wrong } = await copyAll(sql, folder);
     if (wrong.length > 0)
@@ -52,15 +53,15 @@ export async function moveOut({ db, store, blobs }: MoveFlags): Promise<Moved> {
         "nothing was changed, and the relays may go on; please report this",
       );
     // What has come of a file that is not whole stays behind: whoever brings it hears where to go on.
-    if (blobs === undefined || !isSamePlace(blobs, blobsOf(db)))
+    if (files === undefined || !isSamePlace(files, filesOf(db)))
       folder.exec("UPDATE blobs SET come = 0 WHERE sealed IS NULL");
     await setNumbers(sql, folder);
-    await setMeta(sql, folder, blobs !== undefined);
+    await setMeta(sql, folder, files !== undefined);
     folder.exec("COMMIT");
     await setClusterMark(sql, "moved", newMark(id, to));
     await sql("COMMIT");
     setMark(folder, "arriving", undefined);
-    return { ...about, ...files, finished: false, rows, seconds: seconds() };
+    return { ...about, ...brought, finished: false, rows, seconds: seconds() };
   } finally {
     folder.close();
   }
@@ -81,7 +82,10 @@ async function finish(sql: Sql, db: string): Promise<boolean> {
   }
 }
 
-async function bringFiles(sql: Sql, { from, to }: { from: string | undefined; to: string }): Promise<MovedFiles> {
+async function bringFiles(
+  sql: Sql,
+  { from, to }: { from: BlobsAddress | undefined; to: BlobsAddress },
+): Promise<MovedFiles> {
   const next = async (after: string): Promise<WholeFile[]> =>
     sql<WholeFile>("SELECT id, bytes FROM blobs WHERE sealed AND id > $1 ORDER BY id LIMIT $2::bigint", [
       after,
@@ -90,7 +94,7 @@ async function bringFiles(sql: Sql, { from, to }: { from: string | undefined; to
   const first = await next("");
   if (first.length === 0) return NO_FILES;
   if (from === undefined)
-    throw new AdminError("There are encrypted files", "say where the relays have them: --blobs <folder>");
+    throw new AdminError("There are encrypted files", "say where the relays have them with --files");
   if (isSamePlace(from, to)) return NO_FILES;
   async function* pages() {
     for (let page = first; page.length > 0; page = await next(page.at(-1)?.id ?? "")) yield page;

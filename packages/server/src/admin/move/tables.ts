@@ -1,3 +1,5 @@
+import type { BlobsAddress } from "../../blobs/address.ts";
+
 /** What of a table goes where: rows as the other side gives them, for the columns of this one. */
 export interface MovedTable {
   table: string;
@@ -32,5 +34,5 @@ export interface MoveFlags {
   /** URL of a cluster's database. */
   store: string;
   /** Where the cluster has encrypted files; undefined: nowhere. */
-  blobs: string | undefined;
+  files: BlobsAddress | undefined;
 }

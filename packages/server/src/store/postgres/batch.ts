@@ -67,8 +67,6 @@ export class Batch {
   /** The time of all that is decided, however often it is: what was read for a decision was read by it. Unix ms. */
   readonly now: number;
   readonly tables: Tables;
-  /** When it is decided: Unix ms. The same however often that is done. */
-  readonly now: number;
   readonly boxes = new Boxes();
   readonly mail: Mail;
   readonly blobs: BlobTable;

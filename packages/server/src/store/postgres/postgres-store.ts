@@ -289,8 +289,6 @@ export function postgresStore(parts: StoreParts): RelayStore {
   };
 }
 
-const occasion = ({ now }: Batch): Occasion => ({ now, isFull: false });
-
 function withAccount<T extends { account: KeyAccount }>(result: T | Refused): T | Refused {
   return "refused" in result ? result : { ...result, account: wholeAccount(result.account) };
 }

@@ -64,11 +64,12 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Share
       },
     }),
   );
+  const { enginePatience } = options;
   const reads = new Reads({
     link: readLink,
     clock,
     deletedUpTo: (mailbox) => deleting.of(mailbox),
-    patienceMs: options.enginePatience,
+    patienceMs: enginePatience,
   });
   let stored: ((entries: Entry[]) => void) | undefined;
   const announce = (batch: Batch): void => {
