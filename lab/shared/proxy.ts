@@ -99,8 +99,8 @@ class Pair {
 
   reset(): void {
     this.#over = true;
-    this.#client.resetAndDestroy();
-    this.#server.resetAndDestroy();
+    reset(this.#client);
+    reset(this.#server);
   }
 
   async #carry(from: Socket, to: Socket, direction: Direction): Promise<void> {
@@ -143,6 +143,12 @@ class Pair {
       else if (weather.kind === "pieces") await new Promise((resolve) => setImmediate(resolve));
     }
   }
+}
+
+/** Ends a connection at once. What is about to end by itself cannot be reset: Node 24 would neither close it nor exit. */
+export function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** Resolves when a socket takes more, or never will. */
