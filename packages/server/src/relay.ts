@@ -37,7 +37,7 @@ import { Bucket, Buckets } from "./socket/rate-limit.ts";
 import { Refusals } from "./refusals.ts";
 import { shutDown } from "./shutdown.ts";
 import { asStartupError } from "./startup-error.ts";
-import { sayWhatIsLost, storageLog } from "./storage-log.ts";
+import { engineLog, sayWhatIsLost, storageLog } from "./storage-log.ts";
 import { openStore } from "./store/open.ts";
 import { isShared } from "./store/shared.ts";
 import { boundSockets } from "./socket/sockets.ts";
@@ -125,6 +125,7 @@ async function start(config: Config): Promise<Relay> {
   );
   const clock = isShared(store) ? store.clock : steady.now;
   parts.defer(() => sayWhatIsLost(store, log));
+  if (isShared(store)) parts.use(engineLog(store, log, config));
   const left = descriptorsLeft(config.limits);
   const heap = config.ownProcess ? new Heap() : undefined;
   const onCarried = (bytes: number): void => heap?.carry(bytes);
