@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { reset } from "./proxy.ts";
 
 /** How often servers are asked, and how long one may take to answer. Milliseconds. */
 const LOOK_MS = 200;
@@ -65,7 +66,7 @@ export class Balancer implements AsyncDisposable {
     const to = ready[this.#next++ % ready.length];
     if (to === undefined) {
       client.on("error", () => undefined);
-      client.resetAndDestroy();
+      reset(client);
       return;
     }
     const pair = new Pair(client, to);
@@ -125,7 +126,7 @@ class Pair {
   }
 
   cut(): void {
-    this.#client.resetAndDestroy();
-    this.#server.resetAndDestroy();
+    reset(this.#client);
+    reset(this.#server);
   }
 }

@@ -11,6 +11,9 @@ import { idsOf, type Relays, STORED } from "./relays.ts";
 
 /** A relay that others have declared dead ends with it. */
 const FENCED = 70;
+/** What a relay ends with that finds none at its start, or loses it then. */
+const NO_ENGINE =
+  /^Error: (The engine cannot be reached|The connection to the engine has ended|The engine did not answer)/m;
 /** The balancer looks every 200 ms. */
 const DRAIN = "500ms";
 const RESTLESS_MS = 4_000;
@@ -41,6 +44,7 @@ export class Cluster implements Relays {
   /** Relays that were away for so long that others may take them for dead. */
   readonly #missed = new Set<Relay>();
   #fenced = 0;
+  #early = 0;
 
   private constructor(
     parts: { engine: Postgres; balancer: Balancer; ways: Map<Relay, Way>; url: string },
@@ -101,6 +105,11 @@ export class Cluster implements Relays {
   }
 
   explains(relay: Relay, code: number | null): boolean {
+    // Whoever keeps relays running starts it again until there is an engine.
+    if (code === 1 && NO_ENGINE.test(relay.process.text)) {
+      this.#early += 1;
+      return true;
+    }
     if (code !== FENCED || !this.#missed.delete(relay)) return false;
     this.#fenced += 1;
     return true;
@@ -112,7 +121,10 @@ export class Cluster implements Relays {
 
   async findings(): Promise<{ violations: string[]; counts: Record<string, number> }> {
     const { violations, counts } = findingsIn(this.#logs);
-    return { violations, counts: { ...counts, "relays that were taken for dead": this.#fenced } };
+    return {
+      violations,
+      counts: { ...counts, "relays taken for dead": this.#fenced, "starts without an engine": this.#early },
+    };
   }
 
   async end(): Promise<void> {

@@ -20,7 +20,12 @@ export function startOffers(store: RelayStore, hub: Hub, log: Log, clock: () => 
   async function run(): Promise<void> {
     // However many are due: whoever has them wait without anybody to take them holds up no others.
     for (let next = 0; (next <= clock() || newcomers.length > 0) && !isOver;) {
-      const made = await store.offers(newcomers.splice(0));
+      const come = newcomers.splice(0);
+      const made = await store.offers(come).catch((error: unknown) => {
+        // They are no less there when it is tried again.
+        newcomers.push(...come);
+        throw error;
+      });
       for (const { mailbox, groupId, ...rest } of made.offers)
         void hub.hand(mailbox, { type: "statement", data: { group_id: groupId, ...rest } });
       ({ next } = made);

@@ -38,7 +38,7 @@ import { Bucket, Buckets } from "./socket/rate-limit.ts";
 import { Refusals } from "./refusals.ts";
 import { shutDown } from "./shutdown.ts";
 import { asStartupError } from "./startup-error.ts";
-import { sayWhatIsLost, storageLog } from "./storage-log.ts";
+import { engineLog, sayWhatIsLost, storageLog } from "./storage-log.ts";
 import { openStore } from "./store/open.ts";
 import { isShared } from "./store/shared.ts";
 import { boundSockets } from "./socket/sockets.ts";
@@ -126,6 +126,7 @@ async function start(config: Config): Promise<Relay> {
   );
   const clock = isShared(store) ? store.clock : steady.now;
   parts.defer(() => sayWhatIsLost(store, log));
+  if (isShared(store)) parts.use(engineLog(store, log, config));
   const left = descriptorsLeft(config.limits);
   const heap = config.ownProcess ? new Heap() : undefined;
   const onCarried = (bytes: number): void => heap?.carry(bytes);
@@ -136,7 +137,8 @@ async function start(config: Config): Promise<Relay> {
   const bus = isShared(store) ? store.bus : config.bus;
   const hub = new Hub({ connections: config.limits.accountConnections, bus, store });
   const evict = evictor(hub, blobs);
-  const rounds = parts.use(startRounds({ store, hub, evict, log }));
+  const offers = parts.use(startOffers(store, hub, log, clock));
+  const rounds = parts.use(startRounds({ store, hub, evict, offersSoon: offers.soon, log }));
   bus.hear({
     evict(account, why) {
       evict(account, why);
@@ -145,6 +147,7 @@ async function start(config: Config): Promise<Relay> {
     },
     superseded: (mailbox, claim) => hub.superseded(mailbox, claim),
     freed: (mailbox) => hub.freed(mailbox),
+    signed: offers.soon,
     wake: (mailboxes) => hub.wake(mailboxes),
     missed: () => rounds.soon(),
     hand: (mailbox, frame) => hub.handHere(mailbox, frame),
@@ -157,7 +160,6 @@ async function start(config: Config): Promise<Relay> {
     if (entries.length > 0) blobs.pace.mail();
     for (const { expiresAt } of entries) if (expiresAt !== undefined) sweeps.at(expiresAt);
   });
-  const offers = parts.use(startOffers(store, hub, log, clock));
   const rates = ratesOf(config.limits);
   const deliveries: DeliveryOptions = {
     store,
@@ -189,7 +191,10 @@ async function start(config: Config): Promise<Relay> {
     },
     isBehind: () => isShared(store) && store.isBehind,
     sweepSoon: sweeps.soon,
-    offersSoon: offers.soon,
+    offersSoon() {
+      offers.soon();
+      bus.signed();
+    },
     listens: offers.listens,
     deliver: (mailbox, session, listening) => new Delivery(session, { mailbox, ...listening }, deliveries),
   };

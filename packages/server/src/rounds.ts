@@ -15,17 +15,20 @@ interface RoundsOptions {
   store: RelayStore;
   hub: Hub;
   evict: Context["evict"];
+  /** Statements are looked for, too: whoever was told of one may be no more. */
+  offersSoon: () => void;
   log: Log;
 }
 
 /** Looks now and then at all mailboxes of this relay's connections, since what other relays have said of them may be lost. */
-export function startRounds({ store, hub, evict, log }: RoundsOptions): Rounds {
+export function startRounds({ store, hub, evict, offersSoon, log }: RoundsOptions): Rounds {
   if (!isShared(store)) return { soon: () => {}, [Symbol.asyncDispose]: async () => {} };
   const shared = store;
   let running: Promise<void> | undefined;
 
   async function run(): Promise<void> {
     hub.wakeAll();
+    offersSoon();
     for (const { mailbox, username, what } of await shared.changed(hub.mailboxes())) {
       if (what === "unclaimed") hub.claim(mailbox);
       else evict({ mailbox, username }, what);

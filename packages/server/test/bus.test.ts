@@ -1,6 +1,6 @@
 // Relays that share a store tell each other of connections.
 import { closeCodes } from "@aimessage/sdk/protocol";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { type Bus, createRelay, type Ears, openMemoryStore, type Relay, type RelayStore } from "../src/index.ts";
 import type { Entry } from "../src/store/store.ts";
 import { Agent, randomGroup } from "./agent.ts";
@@ -17,6 +17,7 @@ function sharedBus(): () => Bus {
       evict: (...of) => others().forEach((ears) => ears.evict(...of)),
       superseded: (...of) => others().forEach((ears) => ears.superseded(...of)),
       freed: (mailbox) => others().forEach((ears) => ears.freed(mailbox)),
+      signed: () => others().forEach((ears) => ears.signed()),
       wake: (mailboxes) => others().forEach((ears) => ears.wake(mailboxes)),
       hand: async (...of) => others().some((ears) => ears.hand(...of)),
     };
@@ -109,6 +110,29 @@ test("the owner of a stock that runs low hears of it at another relay", async ()
   const [claimant, owner] = [await listening(alice, one), await listening(bob, other)];
   expect((await claimant.ask("claim_keys", { username: "bob" })).type).toBe("keys");
   expect((await owner.read(({ type }) => type === "keys_low")).data).toEqual({ remaining: 2 });
+});
+
+test("what a member has signed at a relay that is no more is handed out by another", async () => {
+  const [one, other] = await twoRelays();
+  const [alice, bob, carol] = [
+    await registered(one, "alice"),
+    await registered(one, "bob"),
+    await registered(one, "carol"),
+  ];
+  const [founder, leaver] = [await listening(alice, one), await listening(carol, one)];
+  const group_id = randomGroup();
+  await founder.ask("commit", alice.founding([bob, carol], group_id));
+  // The other relay has looked, and found that nothing waits.
+  const before = await listening(bob, other);
+  await before.ask("list_users");
+  for (const client of [founder, before]) client.socket.terminate();
+  await vi.waitFor(async () => expect((await leaver.ask("list_users")).data.users).toEqual([]));
+  const statement = Buffer.from("signed").toString("base64");
+  expect((await leaver.ask("leave", { group_id, statement })).data).toEqual({ status: "left" });
+  await one[Symbol.asyncDispose]();
+  const back = await listening(bob, other);
+  const handed = await back.read(({ type }) => type === "statement", "it is handed out");
+  expect(handed.data).toEqual({ group_id, kind: "leave", username: "carol", statement });
 });
 
 test("token accounts exchange keys between relays", async () => {

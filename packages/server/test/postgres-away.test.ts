@@ -1,9 +1,12 @@
 // What is only read from a PostgreSQL that is away for a while.
 import { setTimeout as delay } from "node:timers/promises";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { Proxy } from "../../../lab/shared/proxy.ts";
 import { database, hasPostgres } from "../../../test/postgres.ts";
+import { defaultConfig } from "../src/config/config.ts";
 import { defaultLimits } from "../src/config/limits.ts";
+import { createLogTo } from "../src/log.ts";
+import { engineLog } from "../src/storage-log.ts";
 import { openPostgresStore } from "../src/store/postgres/postgres.ts";
 import type { SharedStore } from "../src/store/shared.ts";
 
@@ -45,8 +48,28 @@ describe.runIf(hasPostgres)("while the engine is away", () => {
   test("nothing waits for longer than it may", async () => {
     const { store, network } = await openAcross(300);
     goAway(network);
-    await expect(store.account("alice")).rejects.toMatchObject({ name: "StorageError", reason: "internal" });
+    const away = { name: "StorageError", reason: "internal", isAway: true };
+    await expect(store.account("alice")).rejects.toMatchObject(away);
+    await expect(store.isBlocked("alice", "bob")).rejects.toMatchObject(away);
     await network.admit();
     await expect(store.account("alice")).resolves.toBeUndefined();
   });
+});
+
+test("an engine that is away is named in the log once, and once more when it is back", () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const store = { isReady: true };
+  const lines: string[] = [];
+  const log = createLogTo("text", { write: (line: string) => lines.push(line.slice("00:00:00 ".length)) });
+  using _ = engineLog(store, log, defaultConfig);
+  vi.advanceTimersByTime(5_000);
+  store.isReady = false;
+  vi.advanceTimersByTime(20_000);
+  store.isReady = true;
+  vi.advanceTimersByTime(5_000);
+  expect(lines).toEqual([
+    "error: PostgreSQL does not answer: this relay is not ready, and what is asked of it waits for up to 15 s\n",
+    "warning: PostgreSQL answers again, 20 s later\n",
+  ]);
 });

@@ -152,6 +152,7 @@ describe.skipIf(!hasPostgres)("a channel", () => {
         evict: (...of) => heard.push(["evict", ...of]),
         superseded: (...of) => heard.push(["superseded", ...of]),
         freed: (mailbox) => heard.push(["freed", mailbox]),
+        signed: () => heard.push("signed"),
         missed: () => heard.push("missed"),
         wake: (mailboxes) => heard.push(["wake", mailboxes]),
         hand: (...of) => (heard.push(["hand", ...of]), taken),
@@ -174,15 +175,17 @@ describe.skipIf(!hasPostgres)("a channel", () => {
     void alone.channel.tellAll({ type: "superseded", mailbox: 2, claim: 9 });
     void alone.channel.tellAll({ type: "wake", mailboxes: [3, 4] });
     alone.bus.freed(5);
+    alone.bus.signed();
     void alone.channel.tellAll({ type: "all" });
     const all = [
       ["evict", { mailbox: 1, username: "ada" }, "disabled"],
       ["superseded", 2, 9],
       ["wake", [3, 4]],
       ["freed", 5],
+      "signed",
       "missed",
     ];
-    await eventually("they hear it", () => two.heard.length === 5 && three.heard.length === 5);
+    await eventually("they hear it", () => two.heard.length === 6 && three.heard.length === 6);
     expect([two.heard, three.heard]).toEqual([all, all]);
     expect(alone.heard).toEqual([]);
   });

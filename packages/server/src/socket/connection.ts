@@ -321,10 +321,10 @@ export class Connection implements Session {
   #failed(error: unknown, look: Look): Answer {
     this.#block(look);
     const named = requestId(look);
-    if (error instanceof StorageError && error.reason !== "internal") {
-      // Once a minute: the log may be on the same disk. Of what was not even tried it has heard.
+    if (error instanceof StorageError && (error.isAway || error.reason !== "internal")) {
+      // Once a minute: the log may be on the same disk, and it is so of all. Of what was not even tried it has heard.
       if (error.cause !== undefined && this.#context.rates.diskErrors.take() === 0)
-        this.#context.log.error({ err: error.message }, "storage full");
+        this.#context.log.error({ err: error.message }, error.isAway ? "request failed" : "storage full");
       return refuse(error.reason, named);
     }
     this.#context.log.error({ err: error }, "request failed");

@@ -19,6 +19,8 @@ export interface Ears {
   superseded(mailbox: number, claim: number): void;
   /** No connection of the relay that had the mailbox has it any more. */
   freed(mailbox: number): void;
+  /** What a member has signed waits for another one to commit it, who may listen anywhere. */
+  signed(): void;
   /** Something was stored in these mailboxes. */
   wake(mailboxes: number[]): void;
   /** Something may have been said that was not heard: everything is to be looked at. */
@@ -34,6 +36,7 @@ export interface Bus {
   evict: Ears["evict"];
   superseded: Ears["superseded"];
   freed: Ears["freed"];
+  signed: Ears["signed"];
   wake: Ears["wake"];
   hand(mailbox: number, frame: Unasked): Promise<boolean>;
 }
@@ -44,6 +47,7 @@ export const alone: Bus = {
   evict: () => {},
   superseded: () => {},
   freed: () => {},
+  signed: () => {},
   wake: () => {},
   hand: async () => false,
 };

@@ -90,7 +90,11 @@ export class Reads {
         const { kind } = error instanceof LinkError ? error : {};
         if (kind === "timeout") this.#link.cut();
         if (kind === undefined || kind === "closed" || performance.now() + PAUSE_MS > end)
-          throw new StorageError("internal", error instanceof Error ? error : new Error(String(error)));
+          throw new StorageError(
+            "internal",
+            error instanceof Error ? error : new Error(String(error)),
+            kind !== undefined,
+          );
       }
   }
 

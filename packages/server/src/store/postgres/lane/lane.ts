@@ -303,5 +303,6 @@ function codeOf(error: unknown): string {
 function failure(error: unknown): StorageError {
   if (error instanceof StorageError) return error;
   const cause = error instanceof Error ? error : new Error("no error", { cause: error });
-  return new StorageError(codeOf(error) === DISK_FULL ? "storage_full" : "internal", cause);
+  const reason = codeOf(error) === DISK_FULL ? "storage_full" : "internal";
+  return new StorageError(reason, cause, error instanceof LinkError);
 }

@@ -24,6 +24,8 @@ const Message = z.discriminatedUnion("type", [
   }),
   /** Nobody listens to the mailbox any more. */
   z.object({ type: z.literal("freed"), mailbox: Count }),
+  /** What a member has signed waits for another one to commit it. */
+  z.object({ type: z.literal("signed") }),
   /** A frame for whoever listens to the mailbox; `relay` wants to know whether somebody has taken it. */
   z.object({ type: z.literal("hand"), id: z.string(), relay: Count, mailbox: Count, frame: Frame }),
   z.object({ type: z.literal("handed"), id: z.string(), taken: z.boolean() }),

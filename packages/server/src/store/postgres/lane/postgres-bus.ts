@@ -55,6 +55,8 @@ export function openBus({ channel, relay, handMs = HAND_MS }: PostgresBusOptions
         return handed(message);
       case "freed":
         return ears?.freed(message.mailbox);
+      case "signed":
+        return ears?.signed();
       case "all":
         return ears?.missed();
       case "parcel":
@@ -71,6 +73,7 @@ export function openBus({ channel, relay, handMs = HAND_MS }: PostgresBusOptions
     superseded: () => {},
     wake: () => {},
     freed: (mailbox) => tellAll({ type: "freed", mailbox }),
+    signed: () => tellAll({ type: "signed" }),
     hand: (mailbox, frame) =>
       new Promise((resolve) => {
         const id = randomUUID();
