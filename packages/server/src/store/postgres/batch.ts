@@ -85,7 +85,6 @@ export class Batch {
     this.now = now;
     const { limits, relay, heard } = memory;
     const { boxes } = this;
-    this.now = now;
     const charges = (this.#charges = new Charges(relay, memory.charges));
     const numbers = (this.numbers = new Numbers(memory.spareMailboxes));
     const mail = (this.mail = new Mail({ boxes, charges, numbers, told: memory.told, now }));
