@@ -63,10 +63,11 @@ export class Hub {
   }
 
   /** A delivery has its mailbox no more: the next one here takes it over, or one of another relay. */
-  #giveUp({ mailbox, claim }: Delivery, next: Delivery | undefined): void {
+  #giveUp({ mailbox, claim, session }: Delivery, next: Delivery | undefined): void {
     if (next !== undefined) return this.#claimAgain(next);
     this.#store.unlisten(mailbox, claim);
-    return this.#bus.freed(mailbox);
+    // Of a key account there is no other connection that could have it.
+    return session.login?.kind === "token" ? this.#bus.freed(mailbox) : undefined;
   }
 
   #claimAgain(delivery: Delivery): void {
