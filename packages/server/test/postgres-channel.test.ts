@@ -94,6 +94,15 @@ describe.skipIf(!hasPostgres)("a channel", () => {
     expect(await admin(`SELECT 1 FROM ${schema}.parcels`)).toHaveLength(0);
   });
 
+  test("takes what it was given just before its end", async () => {
+    const schema = await newLedger(admin);
+    const [one, two] = [await listen(schema), await listen(schema)];
+    one.channel.tell(two.relay, freed(1));
+    await one.channel.end();
+    await eventually("it is there", () => two.heard.length > 0);
+    expect(two.heard).toEqual([freed(1)]);
+  });
+
   test("ignores what is garbled, or of a later version", async () => {
     const schema = await newLedger(admin);
     const two = await listen(schema);
