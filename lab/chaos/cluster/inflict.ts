@@ -67,7 +67,7 @@ export async function inflict(world: World, { fault, dice }: Planned): Promise<v
       }
       return ledger.note("all relays were restarted");
     case "failover":
-      await engine.prepareFailover(world.isSynchronous);
+      await ledger.aside(engine.prepareFailover(world.isSynchronous));
       await delay(BEFORE_FAILOVER_MS);
       say("the primary is killed for good");
       await engine.failOver(world.isSynchronous);

@@ -33,6 +33,8 @@ export class Ledger {
   longestPause = "";
   readonly #begun = performance.now();
   #recent: string[] = [];
+  /** Pauses count from this moment on, by `performance.now()`. */
+  #pausesFrom = this.#begun;
   readonly #onNote: (text: string) => void;
 
   constructor(onNote: (text: string) => void) {
@@ -64,10 +66,17 @@ export class Ledger {
     this.#onNote(`VIOLATION ${text}`);
   }
 
+  /** Resolves with the work: pauses that are made by it are not counted, since it is no fault. */
+  async aside(work: Promise<void>): Promise<void> {
+    this.#pausesFrom = Infinity;
+    await work.finally(() => (this.#pausesFrom = performance.now()));
+  }
+
   /** A sender had to wait for so many milliseconds until something of its was taken. */
   pause(who: string, ms: number): void {
-    if (ms > this.longestPauseMs) {
-      this.longestPauseMs = ms;
+    const counted = Math.min(ms, performance.now() - this.#pausesFrom);
+    if (counted > this.longestPauseMs) {
+      this.longestPauseMs = counted;
       this.longestPause = `${who}, until ${this.seconds.toFixed(1)} s`;
     }
     if (ms > PATIENCE_MS) this.violation(`${who} could send nothing for ${(ms / 1000).toFixed(1)} s`);
