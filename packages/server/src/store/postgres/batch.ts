@@ -2,7 +2,8 @@ import { BoundedMap } from "../bounded-map.ts";
 import type { Tables } from "../decisions/tables.ts";
 import { Missing } from "../decisions/work.ts";
 import type { Entry, StoreLimits } from "../store.ts";
-import { Accounts, type KnownDevices } from "./tables/accounts.ts";
+import type { KnownDevices } from "./tables/account-rows.ts";
+import { Accounts } from "./tables/accounts.ts";
 import { BlobTable } from "./tables/blobs.ts";
 import { Boxes } from "./tables/boxes.ts";
 import { Charges, KnownCharges } from "./tables/charges.ts";
@@ -139,8 +140,8 @@ export class Batch {
       this.#groups.read(sql, [...groups]),
       this.#requests.read(sql, requests),
       pairs.length > 0 ? this.#peers.read(sql, pairs) : undefined,
-      received.length > 0 ? this.mail.readReceived(sql, received) : undefined,
-      highWaters.length > 0 ? this.mail.readHighWater(sql, highWaters) : undefined,
+      received.length > 0 ? this.mail.reads.readReceived(sql, received) : undefined,
+      highWaters.length > 0 ? this.mail.reads.readHighWater(sql, highWaters) : undefined,
       payers.length > 0 ? this.#charges.read(sql, payers) : undefined,
       this.numbers.prepare(sql, places),
     ]);

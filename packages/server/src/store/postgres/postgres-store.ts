@@ -27,11 +27,12 @@ import type {
   SendRequest,
 } from "../store.ts";
 import type { Batch, Memory } from "./batch.ts";
+import type { Deleting } from "./deleting.ts";
 import type { Hints } from "./hints.ts";
 import { hintsOfCommit, hintsOfNames, hintsOfSend, type Item, itemOf } from "./items.ts";
 import type { Lane } from "./lane/lane.ts";
 import type { Reads } from "./reads.ts";
-import { wholeAccount } from "./tables/accounts.ts";
+import { wholeAccount } from "./tables/account-rows.ts";
 import { countRefusals } from "./tables/registry.ts";
 
 /** How long what need not be done at once may wait for company. Milliseconds. */
@@ -48,23 +49,6 @@ interface StoreParts {
   superseded: (relay: number, mailbox: number, claim: number) => void;
   watch: (stored: (entries: Entry[]) => void) => void;
   end: () => Promise<void>;
-}
-
-/** Up to where mailboxes are being deleted. */
-export class Deleting {
-  readonly #upTo = new Map<number, number>();
-
-  begin(mailbox: number, seq: number): void {
-    this.#upTo.set(mailbox, Math.max(seq, this.of(mailbox)));
-  }
-
-  end(mailbox: number, seq: number): void {
-    if (this.#upTo.get(mailbox) === seq) this.#upTo.delete(mailbox);
-  }
-
-  of(mailbox: number): number {
-    return this.#upTo.get(mailbox) ?? 0;
-  }
 }
 
 /** Who has a disk of one's own says when it is full: this engine does so when it is asked to write. */

@@ -11,7 +11,8 @@ import type { Item } from "./items.ts";
 import { Lane, LANE_SETTINGS, PLANS } from "./lane/lane.ts";
 import { Link, type Sql } from "./link/link.ts";
 import { refuseMoved } from "./move-marks.ts";
-import { Deleting, postgresStore } from "./postgres-store.ts";
+import { Deleting } from "./deleting.ts";
+import { postgresStore } from "./postgres-store.ts";
 import { openBus } from "./lane/postgres-bus.ts";
 import { Reads } from "./reads.ts";
 

@@ -14,14 +14,14 @@ import type {
   Refused,
   TeamOf,
 } from "../store.ts";
-import { accountOfRow, deviceOf, type DeviceRow, type NameRow } from "./tables/accounts.ts";
+import { accountOfRow, deviceOf, type DeviceRow, type NameRow } from "./tables/account-rows.ts";
 import { type BlobRow, isThere, toBlob } from "./tables/blobs.ts";
 import type { Box } from "./tables/boxes.ts";
 import { payers } from "./tables/charges.ts";
 import { type EntryRow, toEntry } from "./tables/entries.ts";
 import type { Link } from "./link/link.ts";
 import { LinkError, patience } from "./link/link.ts";
-import { HIGH_WATER } from "./tables/mail.ts";
+import { HIGH_WATER } from "./tables/mail-reads.ts";
 import { isName } from "./tables/names.ts";
 import { BLOCK } from "./tables/numbers.ts";
 import { type InviteRow, objectionTo } from "./tables/registry.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { DatabaseError } from "pg";
 import { StorageError } from "../../store.ts";
-import { Again, type Decided, FencedWrites, FenceError } from "./fenced-writes.ts";
+import { concernsAll, failure, isStale, isTransient } from "./failures.ts";
+import { type Decided, FencedWrites, FenceError } from "./fenced-writes.ts";
 import type { Incarnation } from "./incarnation.ts";
 import { type Link, LinkError, type Sql } from "../link/link.ts";
 
@@ -63,14 +63,6 @@ const PATIENCE: Patience = { tripMs: 8000, engineMs: 15_000, doubtMs: 30_000, pa
 const BATCH_ITEMS = 1000;
 const BATCH_BYTES = 4 * 1024 * 1024;
 const MOST_TRIES = 20;
-
-/** Serialization failure, deadlock, unique violation or a table that is there already (somebody was faster), lock not available in time: the same may succeed the next time. */
-const TRANSIENT = new Set(["40001", "40P01", "23505", "42P07", "42P17", "55P03"]);
-/** A prepared statement fits the tables no longer, or is not there: a new connection prepares it anew. */
-const STALE = new Set(["0A000", "26000"]);
-/** Classes of errors that meet every batch: resources of the engine, its system. */
-const OF_ALL = /^(53|58)/;
-const DISK_FULL = "53100";
 
 interface Waiting<Item> {
   item: Item;
@@ -233,9 +225,9 @@ export class Lane<Item> implements AsyncDisposable {
           if (incarnation.isFenced) throw failure(error);
           sent = undefined;
           this.#back();
-          const isStale = STALE.has(codeOf(error));
-          if (isStale) link.cut();
-          if (!(isStale || isTransient(error)) || tries === MOST_TRIES || isOld(batch, this.#patience)) throw error;
+          if (isStale(error)) link.cut();
+          if (!(isStale(error) || isTransient(error)) || tries === MOST_TRIES || isOld(batch, this.#patience))
+            throw error;
           tries += 1;
           // Relays that have hindered each other twice are not to go on in step.
           if (tries > 2) await delay(Math.random() * tries);
@@ -285,24 +277,4 @@ export class Lane<Item> implements AsyncDisposable {
 /** What hinders again and again is not waited for longer than an engine that is away. */
 function isOld([oldest]: Waiting<unknown>[], { engineMs }: Patience): boolean {
   return oldest !== undefined && performance.now() - oldest.at > engineMs;
-}
-
-function isTransient(error: unknown): boolean {
-  return error instanceof Again || error instanceof FenceError || TRANSIENT.has(codeOf(error));
-}
-
-function concernsAll(error: unknown): boolean {
-  return error instanceof StorageError || error instanceof FenceError || OF_ALL.test(codeOf(error));
-}
-
-/** Of an error of the engine, its code of five characters; else nothing. */
-function codeOf(error: unknown): string {
-  return (error instanceof DatabaseError ? error.code : undefined) ?? "";
-}
-
-function failure(error: unknown): StorageError {
-  if (error instanceof StorageError) return error;
-  const cause = error instanceof Error ? error : new Error("no error", { cause: error });
-  const reason = codeOf(error) === DISK_FULL ? "storage_full" : "internal";
-  return new StorageError(reason, cause, error instanceof LinkError);
 }

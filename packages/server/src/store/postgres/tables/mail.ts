@@ -1,40 +1,19 @@
-import { type DeliveryKind, usernameKey } from "@aimessage/sdk/protocol";
+import { usernameKey } from "@aimessage/sdk/protocol";
 import type { BoundedMap } from "../../bounded-map.ts";
 import { sizeOf } from "../../decisions/room.ts";
 import type { Swept, Tables } from "../../decisions/tables.ts";
-import { type Amount, Missing, type NewEntry, type Payer, type Room, type RoomKind } from "../../decisions/work.ts";
+import { type Amount, type NewEntry, type Payer, type Room, type RoomKind } from "../../decisions/work.ts";
 import type { Body, Entry } from "../../store.ts";
 import { type Boxes, addTo, totalsOf } from "./boxes.ts";
 import { type Charges, payers } from "./charges.ts";
-import { SWEPT_COLUMNS, type SweptFields, sweptFrom } from "../../entry-rows.ts";
-import { type EntryRow, entryWrites, RECEIVED, type ReceivedRow } from "./entries.ts";
-import type { Sql } from "../link/link.ts";
+import { type EntryRow, entryWrites } from "./entries.ts";
+import { MailReads, type SumRow } from "./mail-reads.ts";
 import type { Numbers } from "./numbers.ts";
-import { keyOf, type Look, type Part, type Send, valuesOf } from "./part.ts";
-
-/** A sweep looks at entries in three ways, of which each may remove as many as it is given. */
-const MORE = 3;
-
-/** Of many texts so much is read at a time, in the order in which they are asked for: the others are asked for again. Bytes. */
-const MOST_TEXTS = 4 * 2 ** 20;
-const TEXTS = `SELECT body, text FROM (
-    SELECT body, text, sum(octet_length(text)) OVER (ORDER BY n) - octet_length(text) AS before
-    FROM unnest($1::bigint[]) WITH ORDINALITY x(body, n) JOIN bodies USING (body)
-  ) t WHERE before < ${MOST_TEXTS}`;
+import { keyOf, type Look, type Part, type Send } from "./part.ts";
 
 const GROUP_ID_LENGTH = 64;
 const NOTHING: Readonly<Amount> = { messages: 0, bytes: 0 };
 const EMPTY: Room = { all: NOTHING, strangers: NOTHING, of: () => NOTHING, ofStrangersAt: () => NOTHING };
-
-/** What entries of a mailbox take that have something in common. */
-interface SumRow {
-  kind: DeliveryKind;
-  sender: string;
-  stranger: boolean;
-  address: number | null;
-  messages: number;
-  bytes: number;
-}
 
 interface MailContext {
   boxes: Boxes;
@@ -48,15 +27,8 @@ interface MailContext {
 /** The mailboxes' entries, and how full each mailbox is. */
 export class Mail implements Part {
   readonly looks: Record<string, Look>;
+  readonly reads: MailReads;
   readonly #context: MailContext;
-  readonly #waters = new Map<number, number>();
-  readonly #sums = new Map<number, SumRow[]>();
-  readonly #unknown = new Map<string, number>();
-  readonly #received = new Map<number, ReceivedRow[]>();
-  readonly #swept = new Map<string, Swept[]>();
-  readonly #texts = new Map<number, string>();
-  readonly #followed = new Map<string, boolean>();
-  #nextExpiries: { mailbox: number; seq: number; expires_at: number }[] | undefined;
 
   #added: (NewEntry & { seq: number; before: number })[] = [];
   #bodies: (Body & { blobs: string[] })[] = [];
@@ -70,102 +42,14 @@ export class Mail implements Part {
 
   constructor(context: MailContext) {
     this.#context = context;
-    this.looks = {
-      "high water": (sql, keys) => this.readHighWater(sql, keys.map(Number)),
-      sums: (sql, keys) => this.#readSums(sql, keys.map(Number)),
-      unknown: async (sql, keys) => {
-        for (const sender of keys) this.#unknown.set(sender, 0);
-        for (const { sender, count } of await sql<{ sender: string; count: number }>(
-          "SELECT sender, count(*) AS count FROM entries WHERE unknown AND sender = ANY ($1::text[]) GROUP BY sender",
-          [keys],
-        ))
-          this.#unknown.set(sender, count);
-      },
-      received: (sql, keys) =>
-        this.readReceived(
-          sql,
-          keys.map((key) => valuesOf(key) as [number, number]),
-        ),
-      expired: (sql, keys) =>
-        this.#readSwept(
-          sql,
-          keys,
-          `SELECT ${SWEPT_COLUMNS} FROM entries WHERE expires_at <= $1 ORDER BY expires_at, seq LIMIT $2::bigint * ${MORE}`,
-        ),
-      "in mailbox": (sql, keys) =>
-        this.#readSwept(
-          sql,
-          keys,
-          `SELECT ${SWEPT_COLUMNS} FROM entries WHERE mailbox = $1 ORDER BY seq LIMIT $2::bigint * ${MORE}`,
-        ),
-      // By time, which has an index of ranges: entries of many mailboxes lie in the order in which they came.
-      old: (sql, keys) =>
-        this.#readSwept(
-          sql,
-          keys,
-          `SELECT ${SWEPT_COLUMNS} FROM entries WHERE stored_at < $1 AND seq > $2 ORDER BY seq LIMIT $3::bigint * ${MORE}`,
-        ),
-      "next expiry": async (sql) => {
-        this.#nextExpiries = await sql<{ mailbox: number; seq: number; expires_at: number }>(
-          "SELECT mailbox, seq, expires_at FROM entries WHERE expires_at IS NOT NULL ORDER BY expires_at LIMIT 501",
-          [],
-        );
-      },
-      text: async (sql, keys) => {
-        for (const { body, text } of await sql<{ body: number; text: string }>(TEXTS, [keys.map(Number)]))
-          this.#texts.set(body, text);
-      },
-      followed: async (sql, keys) => {
-        const all = keys.map((key) => valuesOf(key) as [number, string, number]);
-        const rows = await sql<{ at: number }>(
-          `SELECT x.at FROM unnest($1::bigint[], $2::text[], $3::bigint[]) WITH ORDINALITY x(m, g, s, at) WHERE EXISTS
-            (SELECT 1 FROM entries e WHERE e.mailbox = x.m AND e.seq > x.s AND e.group_id = x.g AND e.kind = 'application')`,
-          [all.map(([mailbox]) => mailbox), all.map(([, group]) => group), all.map(([, , seq]) => seq)],
-        );
-        for (const key of keys) this.#followed.set(key, false);
-        for (const { at } of rows) this.#followed.set(keys[at - 1] ?? "", true);
-      },
-    };
-  }
-
-  async readHighWater(sql: Sql, mailboxes: readonly number[]): Promise<void> {
-    for (const mailbox of mailboxes) this.#waters.set(mailbox, 0);
-    for (const { mailbox, seq } of await sql<{ mailbox: number; seq: number }>(HIGH_WATER, [
-      mailboxes,
-      this.#context.now,
-    ]))
-      this.#waters.set(mailbox, seq);
-  }
-
-  /** @param places Mailboxes, and up to where each has been read. */
-  async readReceived(sql: Sql, places: readonly (readonly [mailbox: number, seq: number])[]): Promise<void> {
-    const upTo = new Map<number, number>();
-    for (const [mailbox, seq] of places) upTo.set(mailbox, Math.max(seq, upTo.get(mailbox) ?? 0));
-    for (const mailbox of upTo.keys()) this.#received.set(mailbox, []);
-    for (const row of await sql<ReceivedRow>(RECEIVED, [[...upTo.keys()], [...upTo.values()]]))
-      this.#received.get(row.mailbox)?.push(row);
-  }
-
-  async #readSums(sql: Sql, mailboxes: number[]): Promise<void> {
-    for (const mailbox of mailboxes) this.#sums.set(mailbox, []);
-    for (const row of await sql<SumRow & { mailbox: number }>(
-      `SELECT mailbox, kind, sender, stranger, address, count(*) AS messages, sum(bytes)::bigint AS bytes FROM entries
-        WHERE mailbox = ANY ($1::bigint[]) GROUP BY mailbox, kind, sender, stranger, address`,
-      [mailboxes],
-    ))
-      this.#sums.get(row.mailbox)?.push(row);
-  }
-
-  async #readSwept(sql: Sql, keys: string[], text: string): Promise<void> {
-    for (const key of keys) this.#swept.set(key, (await sql<SweptFields>(text, valuesOf(key).slice(1))).map(sweptFrom));
+    this.reads = new MailReads(() => context.now);
+    this.looks = this.reads.looks;
   }
 
   /** Without what has gone since it was read, for which more were read than are asked for; and stubs as they are now. */
   #listed(look: string, ...of: number[]): Swept[] {
     const key = keyOf(look, ...of);
-    const found = this.#swept.get(key);
-    if (found === undefined) throw new Missing(look, key);
-    const left = found.flatMap((entry): Swept[] => {
+    const left = this.reads.swept(look, key).flatMap((entry): Swept[] => {
       const place = keyOf(entry.mailbox, entry.seq);
       if (this.#removed.has(place)) return [];
       const stub = this.#stubs.get(place);
@@ -181,15 +65,15 @@ export class Mail implements Part {
       this.#added.some((entry) => entry.mailbox === mailbox && entry.seq === seq) ||
       (seq > (this.#upTo.get(mailbox) ?? 0) && this.isWaiting(mailbox, seq)),
     highWater: (mailbox) => {
-      const water = this.#waters.get(mailbox);
-      if (water === undefined) throw new Missing("high water", String(mailbox));
+      const water = this.reads.highWater(mailbox);
       const own = this.#added.findLast((entry) => entry.mailbox === mailbox)?.seq ?? 0;
       return Math.max(own, water <= (this.#upTo.get(mailbox) ?? 0) ? 0 : water);
     },
     waitingForUnknown: (sender) => {
-      const count = this.#unknown.get(sender);
-      if (count === undefined) throw new Missing("unknown", sender);
-      return count + this.#added.filter((entry) => entry.unknown === true && entry.sender === sender).length;
+      return (
+        this.reads.unknown(sender) +
+        this.#added.filter((entry) => entry.unknown === true && entry.sender === sender).length
+      );
     },
     add: (entry) => this.#add(entry),
     addBody: (text, blobs) => {
@@ -206,29 +90,19 @@ export class Mail implements Part {
     nameIsKnown: (mailbox) => void this.#named.push(mailbox),
     expired: (now, limit) => this.#listed("expired", now, limit),
     nextExpiry: () => {
-      if (this.#nextExpiries === undefined) throw new Missing("next expiry", "next expiry");
       const isLeft = ({ mailbox, seq }: { mailbox: number; seq: number }): boolean => {
         const key = keyOf(mailbox, seq);
         return !this.#removed.has(key) && !this.#stubs.has(key);
       };
-      return this.#nextExpiries.find(isLeft)?.expires_at ?? Infinity;
+      return this.reads.nextExpiries().find(isLeft)?.expires_at ?? Infinity;
     },
     storedBefore: (time, after, limit) => {
       const old = this.#listed("old", time, after, limit);
       return { old, next: old.length < limit ? 0 : (old.at(-1)?.seq ?? 0) };
     },
     inMailbox: (mailbox, limit) => this.#listed("in mailbox", mailbox, limit),
-    isFollowed: ({ mailbox, groupId, seq }) => {
-      const key = keyOf(mailbox, groupId ?? "", seq);
-      const found = this.#followed.get(key);
-      if (found === undefined) throw new Missing("followed", key);
-      return found;
-    },
-    bodyText: (body) => {
-      const text = this.#texts.get(body);
-      if (text === undefined) throw new Missing("text", String(body));
-      return text;
-    },
+    isFollowed: (commit) => this.reads.isFollowed(commit),
+    bodyText: (body) => this.reads.text(body),
     isFirst: (body) => {
       const isFirst = !this.#context.told.has(body) && !this.#toldNow.has(body);
       this.#toldNow.add(body);
@@ -253,8 +127,7 @@ export class Mail implements Part {
 
   /** Deletes up to a place; returns how many entries. */
   received(mailbox: number, seq: number): number {
-    const rows = this.#received.get(mailbox);
-    if (rows === undefined) throw new Missing("received", keyOf(mailbox, seq));
+    const rows = this.reads.received(mailbox, seq);
     const from = this.#upTo.get(mailbox) ?? 0;
     const gone = rows.filter((row) => row.seq > from && row.seq <= seq);
     if (gone.length === 0) return 0;
@@ -290,10 +163,8 @@ export class Mail implements Part {
 
   /** Of what was read, less what has gone since, and with what has come. */
   #sum(mailbox: number, kind: RoomKind, matches: (row: SumRow) => boolean): Amount {
-    const rows = this.#sums.get(mailbox);
-    if (rows === undefined) throw new Missing("sums", String(mailbox));
     const all = { messages: 0, bytes: 0 };
-    for (const row of [...rows, ...this.#changes(mailbox)]) {
+    for (const row of [...this.reads.sums(mailbox), ...this.#changes(mailbox)]) {
       if (roomKindOf(row) !== kind || !matches(row)) continue;
       all.messages += row.messages;
       all.bytes += row.bytes;
@@ -376,8 +247,3 @@ function roomKindOf({ sender, kind }: Pick<EntryRow, "sender" | "kind">): RoomKi
   if (sender.length === GROUP_ID_LENGTH) return "group";
   return kind === "direct" || kind === "stub" ? "application" : kind;
 }
-
-/** What has expired is pushed to nobody: whoever waited for it would wait for ever. Of a message to a team a stub is. */
-export const HIGH_WATER = `SELECT m.mailbox, (SELECT seq FROM entries e WHERE e.mailbox = m.mailbox AND e.seq > m.read_seq
-    AND (expires_at IS NULL OR expires_at > $2::bigint OR pos IS NOT NULL) ORDER BY seq DESC LIMIT 1) AS seq
-  FROM mailboxes m WHERE m.mailbox = ANY ($1::bigint[])`;
