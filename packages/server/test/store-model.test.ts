@@ -16,7 +16,7 @@ import { limits, Model } from "./store-model/model.ts";
 import { compareTables } from "./store-model/team-tables.ts";
 
 const seed = Number(process.env["SEED"] ?? randomInt(2 ** 31));
-/** Runs may end early, so that the suite stays fast where disks are slow. */
+/** After the first one, stories may be left out, so that the suite stays fast where disks are slow. */
 const AT_MOST_MS = 12_000;
 
 /** A store, opened again as often as the commands say: the one in memory would be empty then. */
@@ -51,8 +51,11 @@ async function postgres(): Promise<Kind> {
 }
 
 async function run(kind: Kind, numRuns: number, { prelude, commands }: Stories): Promise<void> {
+  let until = Infinity;
   await fc.assert(
     fc.asyncProperty(fc.commands([commands], { size: "max", maxCommands: 60 }), async (story) => {
+      if (performance.now() > until) return;
+      until = Math.min(until, performance.now() + AT_MOST_MS);
       const model = new Model();
       const open = kind.open({ limits: { ...defaultLimits(), ...limits }, clock: () => model.now });
       const real: Real = {
@@ -82,7 +85,7 @@ async function run(kind: Kind, numRuns: number, { prelude, commands }: Stories):
       }
       real.look();
     }),
-    { seed, numRuns, interruptAfterTimeLimit: AT_MOST_MS, markInterruptAsFailure: false },
+    { seed, numRuns },
   );
 }
 
