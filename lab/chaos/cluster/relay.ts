@@ -43,6 +43,8 @@ export class Relay implements AsyncDisposable {
     this.port = port;
     this.road = road;
     this.#options = options;
+    // It ends with the driver, however that ends; one whose driver is killed is fenced soon, since its engine ends too.
+    process.once("exit", () => void this.signal("SIGKILL"));
   }
 
   static async make(options: RelayOptions): Promise<Relay> {

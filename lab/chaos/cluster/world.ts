@@ -75,10 +75,12 @@ export class World implements AsyncDisposable {
     // Relays end before the engine does.
     const engine = stack.use(await Engine.start(made.map(({ road }) => road)));
     for (const relay of made) stack.use(relay);
-    const world = new World(options, ledger, { relays: made, engine }, stack.move());
+    await using begun = new AsyncDisposableStack();
+    const world = begun.use(new World(options, ledger, { relays: made, engine }, stack.move()));
     for (const relay of made) relay.start();
     await Promise.all(made.map((relay) => relay.ready()));
     await world.#meet();
+    begun.move();
     return world;
   }
 
