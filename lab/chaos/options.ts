@@ -34,14 +34,12 @@ export function readOptions(args: string[]): Options {
   if (given.bug !== undefined && bug === undefined) throw new UsageError("there is no such bug");
   if (!without.every((name) => faults.some((fault) => fault === name)) || without.length >= faults.length)
     throw new UsageError(`--without takes some of: ${faults.join(", ")}`);
-  const several = whole("relays", relays, { least: 1, most: 9 });
-  if (given.files && several > 1) throw new UsageError("--files needs one relay: several take no files");
   return {
     without: without as Fault[],
     seed: whole("seed", seed, { least: 0 }),
     cycles: whole("cycles", cycles, { least: 1 }),
     agents: whole("agents", agents ?? (given.groups ? "12" : "4"), { least: given.groups ? 4 : 2 }),
-    relays: several,
+    relays: whole("relays", relays, { least: 1, most: 9 }),
     json,
     bug,
     strangers: !given["no-strangers"],

@@ -120,9 +120,7 @@ function post(world: World, { from, to, dice: [first, second, third] }: Mail, { 
       Math.floor(third * LARGEST_FILLER),
     ),
     ...(first > 1 - EXPIRING ? { expiresIn: 200 + Math.floor(second * 3_000) } : {}),
-    ...(world.relays.takeFiles
-      ? fileOfLetter(`${sender.name}-${number}`, { folder: sender.outFolder, dice: (third * 7) % 1, many: files })
-      : {}),
+    ...fileOfLetter(`${sender.name}-${number}`, { folder: sender.outFolder, dice: (third * 7) % 1, many: files }),
   };
   world.ledger.issue(sender.name, letter, fails !== undefined);
   sender.send(letter);

@@ -1,3 +1,4 @@
+import { mkdirSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { freePort, random } from "../../../test/processes/processes.ts";
 import { Balancer } from "../../shared/balancer.ts";
@@ -33,8 +34,6 @@ export class Cluster implements Relays {
   readonly all: readonly Relay[];
   readonly port: number;
   readonly haveDisks = false;
-  /** Where several relays would keep files they cannot be told. */
-  readonly takeFiles = false;
   readonly engine: Postgres;
   readonly turns = [new Turns()];
   readonly balancer: Balancer;
@@ -60,6 +59,7 @@ export class Cluster implements Relays {
   }
 
   static async start(count: number, seed: number, surroundings: Surroundings): Promise<Cluster> {
+    mkdirSync(surroundings.folder);
     await using made = new AsyncDisposableStack();
     const engine = made.use(await Postgres.create());
     const { url } = await engine.database();
@@ -68,7 +68,7 @@ export class Cluster implements Relays {
       const proxy = made.use(await Proxy.start({ port: 0, to: engine.port }));
       const store = url.replace(`:${engine.port}/`, `:${proxy.port}/`);
       const port = await freePort();
-      const place = ["--store", store, "--drain", DRAIN];
+      const place = ["--store", store, "--drain", DRAIN, "--files", surroundings.folder];
       ways.set(new Relay({ name: `relay${number}`, port, place, surroundings }), { proxy, isBad: false });
     }
     const { port } = surroundings;

@@ -11,7 +11,6 @@ export class OneRelay implements Relays {
   readonly all: readonly [Relay];
   readonly port: number;
   readonly haveDisks = true;
-  readonly takeFiles = true;
   readonly turns = [];
   readonly #folder: string;
 

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Lines of errors and warnings as a relay writes them for people, behind the time and where they were read from. */
-const LINE = /^\S+ stderr: \d\d:\d\d:\d\d (error|warning): (.*)$/;
+/** A line of an error or a warning, as a relay writes it for people; of several that came at once the first has more before it. */
+const LINE = /^(?:\S+ stderr: )?\d\d:\d\d:\d\d (error|warning): (.*)$/;
 
 /** What the relays of a run have complained of, over all their lives: how often each. */
 export function findingsIn(logs: string): { violations: string[]; counts: Record<string, number> } {

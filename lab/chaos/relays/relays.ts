@@ -8,7 +8,6 @@ export interface Relays {
   readonly port: number;
   /** Whether a relay has a disk of its own, which can fail. */
   readonly haveDisks: boolean;
-  readonly takeFiles: boolean;
   /** What has to be finished before nothing is being killed or started. */
   readonly turns: readonly Turns[];
   /** Rows of what is stored, which both kinds of tables understand. */

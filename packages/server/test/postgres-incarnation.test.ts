@@ -164,7 +164,7 @@ describe.skipIf(!hasPostgres)("an incarnation", () => {
     await eventually("it is not", () => !incarnation.isReady);
     expect(fenced).toEqual([]);
     await eventually("it is fenced", () => incarnation.isFenced);
-    expect(fenced).toEqual(["it could not be seen for 1 s"]);
+    expect(fenced).toEqual(["PostgreSQL did not answer for 1 s"]);
   });
 
   test("ends without an engine, too", async () => {

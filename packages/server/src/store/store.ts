@@ -21,7 +21,7 @@ export type Hindrance = "storage_full" | "storage_lost";
 export class StorageError extends Error {
   override readonly name = "StorageError";
   readonly reason: Hindrance | "internal";
-  /** What stores is away: whoever asks meanwhile hears the same. */
+  /** What stores is away, or takes nothing of this relay any more: whoever asks hears the same. */
   readonly isAway: boolean;
   /** @param cause Undefined if nothing was tried, since it is known that it could not be kept. */
   constructor(reason: Hindrance | "internal", cause?: Error, isAway = false) {

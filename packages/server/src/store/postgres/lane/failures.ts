@@ -33,5 +33,5 @@ export function failure(error: unknown): StorageError {
   if (error instanceof StorageError) return error;
   const cause = error instanceof Error ? error : new Error("no error", { cause: error });
   const reason = codeOf(error) === DISK_FULL ? "storage_full" : "internal";
-  return new StorageError(reason, cause, error instanceof LinkError);
+  return new StorageError(reason, cause, error instanceof LinkError || error instanceof FenceError);
 }

@@ -131,7 +131,7 @@ export class Incarnation implements AsyncDisposable {
   async #beat(): Promise<void> {
     const { patienceMs, fenceMs, gapMs, steadyMs } = this.#times;
     if (performance.now() - this.#beatenAt > fenceMs)
-      return this.fence(`it could not be seen for ${Math.round(fenceMs / 1000)} s`);
+      return this.fence(`PostgreSQL did not answer for ${Math.round(fenceMs / 1000)} s`);
     const sql = await this.#link.use();
     const asked = performance.now();
     const [row] = await patience(sql<{ engine: number }>(BEAT, [this.relay]), patienceMs);
