@@ -7,7 +7,7 @@ import { Proxy } from "../../shared/proxy.ts";
 import { psql } from "../../shared/psql.ts";
 import { Turns } from "../turns.ts";
 import { Relay, type Surroundings } from "./relay.ts";
-import { findingsIn } from "./relay-log.ts";
+import { type Findings, findingsIn } from "./relay-log.ts";
 import { idsOf, type Relays, STORED } from "./relays.ts";
 
 /** A relay that others have declared dead ends with it. */
@@ -119,7 +119,7 @@ export class Cluster implements Relays {
     for (const { proxy } of this.#ways.values()) proxy.weather = { kind: "fair" };
   }
 
-  async findings(): Promise<{ violations: string[]; counts: Record<string, number> }> {
+  async findings(): Promise<Findings> {
     const { violations, counts } = findingsIn(this.#logs);
     return {
       violations,

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { integrity } from "../stores.ts";
 import { Relay, type Surroundings } from "./relay.ts";
+import type { Findings } from "./relay-log.ts";
 import { idsOf, type Relays, STORED } from "./relays.ts";
 
 /** One relay with a database in its own folder. */
@@ -44,7 +45,7 @@ export class OneRelay implements Relays {
 
   lift(): void {}
 
-  async findings(): Promise<{ violations: string[]; counts: Record<string, number> }> {
+  async findings(): Promise<Findings> {
     const found = integrity(this.#folder, "relay.db");
     return { violations: found === "ok" ? [] : [`relay.db is damaged: ${found}`], counts: {} };
   }

@@ -1,4 +1,5 @@
 import type { Turns } from "../turns.ts";
+import type { Findings } from "./relay-log.ts";
 import type { Relay } from "./relay.ts";
 
 /** What agents send to: one relay with a folder, or several over one PostgreSQL, behind a balancer. */
@@ -19,7 +20,7 @@ export interface Relays {
   /** Ends all faults. */
   lift(): void;
   /** What is wrong with what they have stored and said, after their end. */
-  findings(): Promise<{ violations: string[]; counts: Record<string, number> }>;
+  findings(): Promise<Findings>;
   /** Ends what is not a relay. */
   end(): Promise<void>;
 }
