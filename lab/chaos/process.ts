@@ -36,6 +36,9 @@ export class Process {
   readonly #bug: string | undefined;
   #child: ChildProcess | undefined;
   #ending = false;
+  /** Resolves when the present life is over, and the driver knows of it. */
+  #over: Promise<void> = Promise.resolve();
+  #isOver = true;
 
   constructor(name: string, role: string, args: string[], log: string, bug: string | undefined, hooks: Hooks) {
     this.name = name;
@@ -52,6 +55,7 @@ export class Process {
     this.injured = false;
     this.ready = false;
     this.#ending = false;
+    this.#isOver = false;
     const modules = [faults];
     if (this.#bug !== undefined) modules.push(planted);
     if (this.#hooks.tapped !== undefined && this.#role === "agent") modules.push(tap);
@@ -79,10 +83,14 @@ export class Process {
       this.#hooks.hit(hit);
     });
     child.on("error", () => undefined);
-    child.once("close", (code, signal) => {
-      this.#note(`--- ended: ${code ?? signal}${this.#ending ? "" : ", by itself"}`);
-      if (!this.#ending) this.#hooks.died(this, code, signal);
-    });
+    this.#over = new Promise((resolve) =>
+      child.once("close", (code, signal) => {
+        this.#isOver = true;
+        this.#note(`--- ended: ${code ?? signal}${this.#ending ? "" : ", by itself"}`);
+        if (!this.#ending) this.#hooks.died(this, code, signal);
+        resolve();
+      }),
+    );
   }
 
   #read(line: string): void {
@@ -102,8 +110,9 @@ export class Process {
     appendFileSync(this.#log, `${now} ${text}\n`);
   }
 
+  /** Until its end has been heard of: it has no other life before that. */
   get running(): boolean {
-    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+    return !this.#isOver;
   }
 
   /** Stops it where it is: its connections stay open, and nothing answers. */
@@ -129,6 +138,10 @@ export class Process {
   async end(signal: NodeJS.Signals): Promise<number | null | undefined> {
     const child = this.#child;
     if (child === undefined || !this.running) return undefined;
+    if (child.exitCode !== null || child.signalCode !== null) {
+      await this.#over;
+      return undefined;
+    }
     this.#ending = true;
     await end(child, signal);
     return child.signalCode === signal && !this.ready ? 0 : child.exitCode;
