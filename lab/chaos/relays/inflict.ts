@@ -42,7 +42,7 @@ export async function inflictCluster(
       });
     case "rolling-restart":
       world.hit(fault);
-      for (const one of cluster.all) await restart(world, one);
+      for (const one of cluster.all) await restart(world, cluster, one);
       return;
     case "stop-relay":
       if (!relay.turns.idle) return;
@@ -74,11 +74,11 @@ export async function inflictCluster(
 }
 
 /** As an operator does who brings a new version. */
-function restart(world: World, relay: Relay): Promise<void> {
+function restart(world: World, cluster: Cluster, relay: Relay): Promise<void> {
   return relay.turns.take(async () => {
     const { process } = relay;
     const code = await process.end("SIGTERM");
-    if (code !== 0 && code !== undefined)
+    if (code !== 0 && code !== undefined && !cluster.explains(relay, code))
       world.ledger.violation(`${process.name} ended with ${code} in a rolling restart: ${process.text.slice(-2000)}`);
     relay.start();
     await eventually(`${process.name} is ready again`, () => process.ready || !process.running, START_MS);
