@@ -111,7 +111,7 @@ export class Lane<Item> implements AsyncDisposable {
    */
   do<T>(item: Item): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (this.#isEnded) return reject(new StorageError("internal", new Error("the relay ends")));
+      if (this.#isEnded) return reject(new StorageError("internal", new Error("the relay ends"), true));
       const { sizeOf, isAlone } = this.#options;
       const bytes = sizeOf(item);
       this.#waiting.items += 1;
