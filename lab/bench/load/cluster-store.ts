@@ -1,4 +1,5 @@
 /** Load on the store of a cluster alone: messages between random mailboxes, each with an id, stored, announced and deleted again. */
+import { BlockedGroups } from "../../../packages/server/src/store/blocked-groups.ts";
 import { randomInt } from "node:crypto";
 import { defaultLimits } from "../../../packages/server/src/config/limits.ts";
 import { openPostgresStore } from "../../../packages/server/src/store/postgres/postgres.ts";
@@ -32,7 +33,7 @@ async function run({ mailboxes, seconds }: { mailboxes: number; seconds: number 
     while (performance.now() < end) {
       const [sender, to] = [1 + randomInt(mailboxes), 1 + randomInt(mailboxes)];
       const request = { sender, to: `user${to}`, message: MESSAGE, messageId: `bench-${++sent}`, ...NOTHING };
-      const result = await opened.send(request, new Set());
+      const result = await opened.send(request, new BlockedGroups());
       if ("refused" in result) throw new Error(result.refused);
       done += 1;
     }

@@ -1,3 +1,4 @@
+import { BlockedGroups } from "../src/store/blocked-groups.ts";
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -83,7 +84,7 @@ test("what is not on disk yet is not handed out", async () => {
   const stored: number[] = [];
   store.watch((entries) => stored.push(...entries.map(({ seq }) => seq)));
   const request = { to: "bob", message: "x", ...emptySend };
-  const sent = store.send({ sender: alice.mailbox, ...request }, new Set());
+  const sent = store.send({ sender: alice.mailbox, ...request }, new BlockedGroups());
   expect((await store.entries(bob.mailbox, 0, room)).entries).toEqual([]);
   await sent;
   expect((await store.entries(bob.mailbox, 0, room)).entries.map(({ seq }) => seq)).toEqual(stored);

@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { database, hasPostgres } from "../../../test/postgres.ts";
 import { eventually } from "../../../test/waiting.ts";
+import { BlockedGroups } from "../src/store/blocked-groups.ts";
 import { DAY_MS, dayOf } from "../src/store/days.ts";
 import { checkTables } from "../src/store/postgres/check.ts";
 import { parseAddress } from "../src/store/postgres/link/address.ts";
@@ -249,4 +250,41 @@ test.runIf(hasPostgres)("a name that is none costs others nothing", async () => 
   await world.token("tack");
   const answers = await Promise.all([world.send(tick, "a\0b"), world.send(tick, "tack")]);
   expect(answers).toMatchObject([{ refused: "unknown_user" }, { waiting: true }]);
+});
+
+describe.runIf(hasPostgres)("whoever is refused elsewhere while the store decides", () => {
+  const inGroup = { groupId: "g", epoch: 1 };
+
+  test("is refused what comes behind, in the same group and until it goes on [P-6.5]", async () => {
+    await using world = await open(await database());
+    const [anna, berta] = [await world.agent("anna"), await world.agent("berta")];
+    accepted(await world.open(anna, berta, "g"));
+    accepted(await world.open(anna, berta, "h"));
+    const blocked = new BlockedGroups();
+    const other = world.send(anna, "berta", { groupId: "h", epoch: 1 }, blocked);
+    blocked.add("g");
+    accepted(await other);
+    expect(await world.send(anna, "berta", inGroup, blocked)).toMatchObject({ refused: "send_blocked" });
+    accepted(await world.send(anna, "berta", { ...inGroup, resume: true }, blocked));
+    accepted(await world.send(anna, "berta", inGroup, blocked));
+  });
+
+  test("is refused what comes behind a request to go on that is older than the refusal", async () => {
+    await using world = await open(await database());
+    const [anna, berta] = [await world.agent("anna"), await world.agent("berta")];
+    accepted(await world.open(anna, berta, "g"));
+    const blocked = new BlockedGroups(["g"]);
+    const going = world.send(anna, "berta", { ...inGroup, resume: true }, blocked);
+    blocked.add("g");
+    const behind = world.send(anna, "berta", inGroup, blocked);
+    accepted(await going);
+    expect(await behind).toMatchObject({ refused: "send_blocked" });
+    expect(await world.send(anna, "berta", inGroup, blocked)).toMatchObject({ refused: "send_blocked" });
+  });
+});
+
+test.runIf(hasPostgres)("statements are offered, however many begin to listen at once", async () => {
+  await using world = await open(await database());
+  const { mailbox } = await world.agent("anna");
+  await expect(world.store.offers(many(1000, (at) => mailbox + at))).resolves.toMatchObject({ offers: [] });
 });

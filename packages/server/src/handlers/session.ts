@@ -1,3 +1,4 @@
+import type { BlockedGroups } from "../store/blocked-groups.ts";
 import { type RelayFrameType, type WireReason, wireErrors } from "@aimessage/sdk/protocol";
 import type { FrameData, Recipient } from "../delivery/delivery.ts";
 import type { Refused } from "../store/store.ts";
@@ -26,7 +27,7 @@ export interface Session extends Recipient {
   readonly address: string;
   challenge: Challenge | undefined;
   /** Groups in which a `send` was refused: nothing more is stored there until the client has noticed. [P-6.5] */
-  readonly blocked: Set<string>;
+  readonly blocked: BlockedGroups;
   /** Ends it at once. */
   terminate(): void;
 }

@@ -1,3 +1,4 @@
+import { BlockedGroups } from "../store/blocked-groups.ts";
 import type { Duplex } from "node:stream";
 import {
   closeCodes,
@@ -43,7 +44,7 @@ export class Connection implements Session {
   /** Made when it is needed: most connections send nothing large. */
   #line: Line | undefined;
   readonly #queue: Read[] = [];
-  #blocked: Set<string> | undefined;
+  #blocked: BlockedGroups | undefined;
   #running = 0;
   /** The type of a request during which no other may run. */
   #alone: string | undefined;
@@ -78,8 +79,8 @@ export class Connection implements Session {
   }
 
   /** Made when it is needed: most connections send nothing. */
-  get blocked(): Set<string> {
-    return (this.#blocked ??= new Set());
+  get blocked(): BlockedGroups {
+    return (this.#blocked ??= new BlockedGroups());
   }
 
   get isOpen(): boolean {

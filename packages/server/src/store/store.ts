@@ -1,4 +1,5 @@
 import type { BlobRows } from "./blob-rows.ts";
+import type { BlockedGroups } from "./blocked-groups.ts";
 import type {
   Entry,
   TeamOf,
@@ -264,7 +265,7 @@ export interface RelayStore extends AsyncDisposable {
    * it, and adds the group of what it refuses, so that a later message is never stored before an earlier one. `resume` of a request
    * takes its group out.
    */
-  send(request: SendRequest, blocked: Set<string>): Promise<Sent | Refused>;
+  send(request: SendRequest, blocked: BlockedGroups): Promise<Sent | Refused>;
   /** Opens a group or ends an epoch. */
   commit(request: CommitRequest): Promise<Committed | Refused>;
   /** Keeps what a member has signed, until a commit does it. */

@@ -1,3 +1,4 @@
+import { BlockedGroups } from "../store/blocked-groups.ts";
 import { strict as assert } from "node:assert";
 import { administrationCases } from "./administration-cases.ts";
 import { budgetCases } from "./budget-cases.ts";
@@ -133,7 +134,7 @@ const cases: Record<string, StoreCase["run"]> = {
     const alice = await world.agent("alice");
     const bob = await world.agent("bob");
     accepted(await world.open(alice, bob, "g"));
-    const blocked = new Set<string>();
+    const blocked = new BlockedGroups();
     const results = await Promise.all(
       [1, 5, 1].map((epoch) => world.send(alice, "bob", { groupId: "g", epoch }, blocked)),
     );

@@ -1,3 +1,4 @@
+import { BlockedGroups } from "../store/blocked-groups.ts";
 import { strict as assert } from "node:assert";
 import { defaultLimits } from "../config/limits.ts";
 import type { StoreOptions } from "../store/options.ts";
@@ -71,7 +72,7 @@ export class StoreWorld implements AsyncDisposable {
     return accepted(await this.store.registerDevice(this.newDevice(username, counter))).account;
   }
 
-  send(from: { mailbox: number }, to: string, extra: Partial<SendRequest> = {}, blocked = new Set<string>()) {
+  send(from: { mailbox: number }, to: string, extra: Partial<SendRequest> = {}, blocked = new BlockedGroups()) {
     const empty = { sessionId: undefined, groupId: undefined, epoch: undefined, expiresAt: undefined };
     const messageId = `m${++this.#ids}`;
     return this.store.send({ sender: from.mailbox, to, message: messageId, messageId, ...empty, ...extra }, blocked);
@@ -150,7 +151,7 @@ export class StoreWorld implements AsyncDisposable {
   say(from: KeyAccount, groupId: string, epoch: number, messageId: string, extra: Partial<SendRequest> = {}) {
     const { mailbox: sender } = from;
     const rest = { to: undefined, message: messageId, sessionId: undefined, expiresAt: undefined };
-    return this.store.send({ sender, groupId, epoch, messageId, ...rest, ...extra }, new Set());
+    return this.store.send({ sender, groupId, epoch, messageId, ...rest, ...extra }, new BlockedGroups());
   }
 
   /** Lets these in, and blocks those. */

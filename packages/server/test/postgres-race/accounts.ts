@@ -1,3 +1,4 @@
+import { BlockedGroups } from "../../src/store/blocked-groups.ts";
 import type { KeyAccount, Refused } from "../../src/store/store.ts";
 import { type Actor, bytes, type Race, taken } from "./race.ts";
 import { named, plainCommit, type Talk, ask } from "./talk.ts";
@@ -65,7 +66,7 @@ export async function change(race: Race, actor: Actor): Promise<void> {
     race.follow(actor.account.mailbox, name);
     return;
   }
-  actor.blocked = new Set();
+  actor.blocked = new BlockedGroups();
   if (account.kind === "token" || dice.chance(0.2)) {
     const twice = dice.chance(0.5) ? 2 : 1;
     const all = await Promise.all(

@@ -1,3 +1,4 @@
+import { BlockedGroups } from "../../src/store/blocked-groups.ts";
 import { defaultLimits } from "../../src/config/limits.ts";
 import { checkTables } from "../../src/store/postgres/check.ts";
 import { openPostgresStore } from "../../src/store/postgres/postgres.ts";
@@ -30,7 +31,7 @@ export interface Actor {
   isSteady: boolean;
   store: number;
   /** As the relay's connection has it. */
-  blocked: Set<string>;
+  blocked: BlockedGroups;
   sent: number;
 }
 
@@ -95,7 +96,7 @@ export class Race implements AsyncDisposable {
 
   actor(name: string, account: Actor["account"], isSteady: boolean): Actor {
     if (account !== undefined) this.follow(account.mailbox, name);
-    return { name, account, isSteady, store: this.anyNumber, blocked: new Set(), sent: 0 };
+    return { name, account, isSteady, store: this.anyNumber, blocked: new BlockedGroups(), sent: 0 };
   }
 
   /** Has somebody read a mailbox from its beginning on, by any store, and acknowledge some of it. */

@@ -1,3 +1,4 @@
+import { BlockedGroups } from "../../src/store/blocked-groups.ts";
 import type { CommitRequest, KeyAccount, NamedDevice, SendRequest } from "../../src/store/store.ts";
 import type { Said } from "./ledger.ts";
 import { type Actor, pause, type Race } from "./race.ts";
@@ -30,19 +31,19 @@ export async function burst(race: Race, by: Actor, talk: Talk | Actor): Promise<
     return answer !== undefined;
   };
   const asked = all.map((said) => ask(said));
-  if (isTwin && all[0] !== undefined) asked.push(ask(all[0], race.any, new Set()));
+  if (isTwin && all[0] !== undefined) asked.push(ask(all[0], race.any, new BlockedGroups()));
   const answered = await Promise.all(asked);
   if (!isTwin && answered.every(Boolean)) judgeBurst(race, all, wasBlocked);
   for (const said of all) {
     if (said.answers.length > 0) continue;
     said.isResent = true;
     if (said.request.messageId === undefined) said.isLosable = true;
-    else while (!(await ask(said, race.any, new Set()))) await pause(20);
+    else while (!(await ask(said, race.any, new BlockedGroups()))) await pause(20);
   }
   // Only when all is answered a connection is given up for another one.
   if (dice.chance(0.2) || race.dead.has(by.store)) {
     by.store = race.anyNumber;
-    by.blocked = new Set();
+    by.blocked = new BlockedGroups();
   }
 }
 
@@ -97,7 +98,7 @@ export async function again(race: Race): Promise<void> {
   // What was asked days ago is forgotten.
   if (recent.length === 0 || race.isLong) return;
   const said = dice.of(recent);
-  const answer = await race.any.send(said.request, new Set());
+  const answer = await race.any.send(said.request, new BlockedGroups());
   if (!("refused" in answer) || !said.isLosable) ledger.answered(said, answer);
 }
 

@@ -1,4 +1,5 @@
 import { Username, type WireReason } from "@aimessage/sdk/protocol";
+import type { Blocked } from "../blocked-groups.ts";
 import { dayOf } from "../days.ts";
 import type { Account, KeyAccount, Refused, SendRequest, Sent, TeamSent, TokenAccount } from "../store.ts";
 import { digestOf, isSame } from "./digest.ts";
@@ -14,7 +15,7 @@ export interface SendDecision {
   /** The request's own id, or one of the relay's. */
   id: string;
   /** Groups in which this connection was refused: what is in one of them is refused, and what is refused adds its own. [P-6.5] */
-  blocked: Set<string>;
+  blocked: Blocked;
 }
 
 /** Decides about a message and stores it. Nothing is written if it is refused. */
@@ -24,7 +25,7 @@ export function send(work: Work, decision: SendDecision, occasion: Occasion): Se
   // What one member of a team says to one other has no place among the messages: whom it does not reach holds up nobody else.
   if (groupId === undefined || request.direct === true) return decide(work, decision, occasion);
   if (request.resume === true) blocked.delete(groupId);
-  if (blocked.has(groupId)) return { refused: "send_blocked" };
+  else if (blocked.has(groupId)) return { refused: "send_blocked" };
   const result = decide(work, decision, occasion);
   if ("refused" in result) blocked.add(groupId);
   return result;

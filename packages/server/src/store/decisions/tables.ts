@@ -159,7 +159,7 @@ export interface Tables extends Work {
     removeAll(name: string): void;
     due(now: number): WaitingStatement[];
     /** A member listens: those that nobody was there for are due. */
-    awaken(mailbox: number, now: number): void;
+    awaken(mailboxes: readonly number[], now: number): void;
     /** When one is due next; Infinity if none waits. */
     next(): number;
     setOffering(groupId: string, name: string, offering: Offering): void;

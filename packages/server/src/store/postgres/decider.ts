@@ -2,7 +2,8 @@ import { attempt, Batch, type Memory } from "./batch.ts";
 import { LOCK_LOOK } from "./tables/boxes.ts";
 import { Again, type Decided } from "./lane/fenced-writes.ts";
 import { allHints } from "./hints.ts";
-import { BlockedSets, type Item } from "./items.ts";
+import { BlockedChanges } from "../blocked-groups.ts";
+import type { Item } from "./items.ts";
 import type { Sql } from "./link/link.ts";
 
 /** More questions than any decision has. */
@@ -24,7 +25,7 @@ export function decider({ memory, clock, onCommitted }: DeciderOptions): (sql: S
     await batch.begin(sql, { ...hints, mailboxes });
     for (let round = 0; round < MOST_ROUNDS; round++) {
       const missing = new Map<string, Set<string>>();
-      const blocked = new BlockedSets();
+      const blocked = new BlockedChanges();
       const answers = items.map((item) => decideOne(batch, item, { blocked, missing }));
       if (missing.size === 0) {
         const writes: Promise<unknown>[] = [];
@@ -49,7 +50,7 @@ export function decider({ memory, clock, onCommitted }: DeciderOptions): (sql: S
 function decideOne(
   batch: Batch,
   item: Item,
-  { blocked, missing }: { blocked: BlockedSets; missing: Map<string, Set<string>> },
+  { blocked, missing }: { blocked: BlockedChanges; missing: Map<string, Set<string>> },
 ): unknown {
   const own = new Map<string, Set<string>>();
   const answer = attempt(() => item.decide(batch, blocked), own);

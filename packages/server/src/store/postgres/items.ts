@@ -1,4 +1,5 @@
 import { usernameKey } from "@aimessage/sdk/protocol";
+import type { BlockedChanges } from "../blocked-groups.ts";
 import type { CommitRequest, SendRequest } from "../store.ts";
 import type { Batch } from "./batch.ts";
 import { type Hints, NO_HINTS } from "./hints.ts";
@@ -14,7 +15,7 @@ export interface Item {
   /** It has a transaction of its own. */
   isAlone: boolean;
   /** May be called several times, upon tables as they were read; of what it returns the last counts. */
-  decide: (batch: Batch, blocked: BlockedSets) => unknown;
+  decide: (batch: Batch, blocked: BlockedChanges) => unknown;
   /** What it means beyond the tables, once it is committed. */
   committed?: ((answer: unknown) => void) | undefined;
 }
@@ -23,7 +24,7 @@ export interface Item {
 const ITEM_BYTES = 500;
 
 export function itemOf<T>(
-  decide: (batch: Batch, blocked: BlockedSets) => T,
+  decide: (batch: Batch, blocked: BlockedChanges) => T,
   {
     hints = {},
     bytes = 0,
@@ -39,26 +40,6 @@ export function itemOf<T>(
     decide,
   };
   return { ...item, committed: committed as Item["committed"] };
-}
-
-/** Groups in which connections were refused, as a batch makes them: they are those of the connections when it is committed. */
-export class BlockedSets {
-  readonly #copies = new Map<Set<string>, Set<string>>();
-
-  of(original: Set<string>): Set<string> {
-    const known = this.#copies.get(original);
-    if (known !== undefined) return known;
-    const copy = new Set(original);
-    this.#copies.set(original, copy);
-    return copy;
-  }
-
-  commit(): void {
-    for (const [original, copy] of this.#copies) {
-      for (const group of original) if (!copy.has(group)) original.delete(group);
-      for (const group of copy) original.add(group);
-    }
-  }
 }
 
 function namesOf(usernames: readonly string[]): string[] {

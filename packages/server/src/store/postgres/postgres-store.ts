@@ -145,11 +145,15 @@ export function postgresStore(parts: StoreParts): RelayStore {
 
     send: (request: SendRequest, blocked) => {
       const id = request.messageId ?? randomUUID();
+      const { turn } = blocked;
       return lane.do(
-        itemOf((batch, sets) => send(batch.tables, { request, id, blocked: sets.of(blocked) }, occasion(batch)), {
-          hints: hintsOfSend(request),
-          bytes: request.message.length,
-        }),
+        itemOf(
+          (batch, changes) => send(batch.tables, { request, id, blocked: changes.of(blocked, turn) }, occasion(batch)),
+          {
+            hints: hintsOfSend(request),
+            bytes: request.message.length,
+          },
+        ),
       );
     },
     commit: (request: CommitRequest) =>
@@ -166,7 +170,7 @@ export function postgresStore(parts: StoreParts): RelayStore {
       }),
     offers: (newcomers = []) =>
       ask(({ tables, now }) => {
-        for (const mailbox of newcomers) tables.statements.awaken(mailbox, now);
+        tables.statements.awaken(newcomers, now);
         return { offers: offerStatements(tables, now), next: tables.statements.next() };
       }),
     teamsOf: (mailbox) => reads.teamsOf(mailbox),

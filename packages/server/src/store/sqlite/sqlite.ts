@@ -201,7 +201,7 @@ function openStore(db: DatabaseSync, options: SqliteOptions, below: Below | unde
     keepStatement: (request) => keep(() => keepStatement(tables, request, occasion())),
     offers: (newcomers = []) =>
       group.write(() => {
-        for (const mailbox of newcomers) tables.statements.awaken(mailbox, clock());
+        tables.statements.awaken(newcomers, clock());
         return { offers: offerStatements(tables, clock()), next: tables.statements.next() };
       }, false),
     teamsOf: (mailbox) => group.glance(() => tables.groups.teamsOf(accounts.owner(mailbox)?.name ?? "")),

@@ -69,7 +69,9 @@ export function statementsTable(db: DatabaseSync, addresses: Addresses) {
     /** Its group is forgotten. */
     removeGroup: (groupId: string): void => release(removeGroup.all(groupId)),
     due: (now: number) => due.all(now) as unknown as WaitingStatement[],
-    awaken: (mailbox: number, now: number) => void awaken.run(now, mailbox),
+    awaken: (mailboxes: readonly number[], now: number) => {
+      for (const mailbox of mailboxes) awaken.run(now, mailbox);
+    },
     next: () => (next.get() as { due: number | null }).due ?? Infinity,
     setOffering(groupId: string, name: string, { offeredTo, tries, looks, dueAt }: Offering): void {
       offered.run(offeredTo, tries, looks, dueAt, groupId, name);

@@ -63,10 +63,8 @@ export class Statements implements Part {
       // Nothing is decided about it: it is done at once, and undone with the transaction.
       awaken: async (sql, keys) => {
         for (const key of keys) {
-          await sql(
-            "UPDATE statements SET due_at = $1::bigint WHERE looks > 0 AND group_id IN (SELECT group_id FROM members WHERE mailbox = $2)",
-            valuesOf(key) as [number, number],
-          );
+          const [now, ...mailboxes] = valuesOf(key) as [number, ...number[]];
+          await sql(AWAKEN, [now, mailboxes]);
           this.#awakened.add(key);
         }
       },
@@ -138,9 +136,9 @@ export class Statements implements Part {
         .filter(({ due_at }) => due_at <= now)
         .map(toWaiting);
     },
-    awaken: (mailbox, now) => {
-      const key = keyOf(now, mailbox);
-      if (!this.#awakened.has(key)) throw new Missing("awaken", key);
+    awaken: (mailboxes, now) => {
+      const key = keyOf(now, ...mailboxes);
+      if (mailboxes.length > 0 && !this.#awakened.has(key)) throw new Missing("awaken", key);
     },
     next: () => {
       if (this.#due === undefined) throw new Missing("due", "due");
@@ -164,6 +162,9 @@ export class Statements implements Part {
     if (kept.length > 0) send(table.upsert, table.values(kept));
   }
 }
+
+const AWAKEN = `UPDATE statements SET due_at = $1::bigint
+  WHERE looks > 0 AND group_id IN (SELECT group_id FROM members WHERE mailbox = ANY ($2::bigint[]))`;
 
 function toWaiting({ group_id, name, kind, statement, offered_to, tries, looks }: StatementRow): WaitingStatement {
   return { groupId: group_id, name, kind, statement, offeredTo: offered_to, tries, looks };

@@ -1,0 +1,74 @@
+/** What a decision about a message does with the groups in which its connection was refused. */
+export interface Blocked {
+  has(group: string): boolean;
+  add(group: string): void;
+  delete(group: string): void;
+}
+
+/**
+ * Groups in which a connection was refused: nothing more is stored in one of them until the connection goes on there. [P-6.5]
+ * A refusal may come while a request to go on is being decided, and is then newer than it.
+ */
+export class BlockedGroups implements Blocked {
+  /** With the turn in which each was blocked last. */
+  readonly #turns = new Map<string, number>();
+  #turn = 0;
+
+  constructor(groups: Iterable<string> = []) {
+    for (const group of groups) this.add(group);
+  }
+
+  [Symbol.iterator](): Iterator<string> {
+    return this.#turns.keys();
+  }
+
+  get size(): number {
+    return this.#turns.size;
+  }
+
+  /** What is blocked later is newer than what is asked now. */
+  get turn(): number {
+    return this.#turn;
+  }
+
+  /** @param turn Only what was blocked later counts */
+  has(group: string, turn = 0): boolean {
+    return (this.#turns.get(group) ?? 0) > turn;
+  }
+
+  add(group: string): void {
+    this.#turns.set(group, ++this.#turn);
+  }
+
+  /** @param turn What was blocked later stays */
+  delete(group: string, turn = this.#turn): void {
+    if (!this.has(group, turn)) this.#turns.delete(group);
+  }
+}
+
+/** Changes of a batch to the groups of connections: they hold among its own decisions, and beyond it when it is committed. */
+export class BlockedChanges {
+  readonly #all = new Map<BlockedGroups, Map<string, { isBlocked: boolean; turn: number }>>();
+
+  /** @param turn That of the connection when it asked for the decision */
+  of(groups: BlockedGroups, turn: number): Blocked {
+    const changes = this.#all.get(groups) ?? new Map<string, { isBlocked: boolean; turn: number }>();
+    this.#all.set(groups, changes);
+    const change = (group: string, isBlocked: boolean): void => void changes.set(group, { isBlocked, turn });
+    return {
+      has(group) {
+        const change = changes.get(group);
+        return change?.isBlocked === true || groups.has(group, change?.turn);
+      },
+      add: (group) => change(group, true),
+      delete: (group) => change(group, false),
+    };
+  }
+
+  commit(): void {
+    for (const [groups, changes] of this.#all)
+      for (const [group, { isBlocked, turn }] of changes)
+        if (isBlocked) groups.add(group);
+        else groups.delete(group, turn);
+  }
+}
