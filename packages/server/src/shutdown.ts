@@ -8,6 +8,8 @@ const PATIENCE_MS = 2000;
 /** Of a cluster's relay, so many at a time: all at once would be a storm of logins at the others. */
 const PART = 20;
 const BETWEEN_MS = 250;
+/** For all of them. */
+const HAND_OVER_MS = 10_000;
 
 /**
  * Takes no more, answers what has begun, closes every connection with 1001.
@@ -29,18 +31,19 @@ export async function shutDown(server: Server, connections: Set<Connection>, dra
 /** Has clients go to other relays, some after the others. */
 async function handOver(connections: Set<Connection>, drain: number): Promise<void> {
   await delay(drain);
+  const end = performance.now() + HAND_OVER_MS;
   const all = [...connections];
   const size = Math.ceil(all.length / PART);
   for (let first = 0; first < all.length; first += size) {
     const some = all.slice(first, first + size);
     for (const connection of some) connection.stopReading();
-    await until(() => some.every((connection) => connection.isIdle));
+    await until(() => some.every((connection) => connection.isIdle), end);
     for (const connection of some) connection.goAway();
     if (first + size < all.length) await delay(BETWEEN_MS);
   }
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
+async function until(condition: () => boolean, end = Infinity): Promise<void> {
+  const deadline = Math.min(end, performance.now() + PATIENCE_MS);
   while (!condition() && performance.now() < deadline) await delay(5);
 }

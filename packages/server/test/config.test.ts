@@ -137,3 +137,8 @@ test("help names every option and its default; version is the package's", () => 
   const manifest = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as object;
   expect(manifest).toMatchObject({ version: VERSION });
 });
+
+test("no error about a store has its password in it, whatever is wrong with its URL", () => {
+  for (const url of ["postgre://u:se/cret@h/db", "POSTGRE://u:secret@h", "http://u:se@cret@h", "x?password=secret"])
+    expect(() => readConfig([], { AIMESSAGE_STORE: url })).toThrow(/^AIMESSAGE_STORE needs (?!.*cret)/s);
+});

@@ -1,4 +1,5 @@
 // What relays that share a PostgreSQL tell each other.
+import { setImmediate } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { eventually } from "../../../test/waiting.ts";
 import type { Bus, Ears, Unasked } from "../src/store/bus.ts";
@@ -149,6 +150,28 @@ describe.skipIf(!hasPostgres)("a channel", () => {
     await one.channel.link.use();
     await eventually("it looks at everything", () => two.heard.length > 0);
     expect(two.heard).toEqual([{ type: "all" }]);
+  });
+
+  test("survives that its connection ends while long and short messages are on their way", async () => {
+    const schema = await newLedger(admin);
+    await using network = new BadNetwork(postgres.port);
+    const [one, two] = [await listen(schema, await network.listen()), await listen(schema)];
+    const long: Message = { type: "evict", mailbox: 1, username: "u".repeat(100_000), why: "removed" };
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown): void => void unhandled.push(reason);
+    process.on("unhandledRejection", note);
+    onTestFinished(() => void process.off("unhandledRejection", note));
+    for (let round = 0; round < 5; round++) {
+      await one.channel.link.use();
+      const told = [one.channel.tellAll(freed(1)), one.channel.tellAll(long)];
+      // So far that it has been sent, and not answered.
+      for (let turn = 0; turn < 1 + round; turn++) await setImmediate();
+      network.cut();
+      await Promise.all(told);
+    }
+    await one.channel.link.use();
+    await eventually("it looks at everything", () => two.heard.some(({ type }) => type === "all"));
+    expect(unhandled).toEqual([]);
   });
 
   test("carries a bus: what one says all others hear, and whoever takes a frame says so", async () => {

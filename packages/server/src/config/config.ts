@@ -212,9 +212,10 @@ function validate(given: Given, source: Readonly<Record<string, string>>): Confi
   const result = General.safeParse(given);
   if (!result.success) {
     const name = String(result.error.issues[0]?.path[0]);
-    // A URL may have a password in it.
-    const found = String(given[name]).replace(/:[^:@/]*@/, ":...@");
-    throw new UsageError(`${source[name] ?? name} needs ${NEEDS[name] ?? "a value"}, not '${found}'`);
+    const value = String(given[name]);
+    // There may be a password in it, in any place if it is no URL.
+    const found = /[@?]/.test(value) ? "" : `, not '${value}'`;
+    throw new UsageError(`${source[name] ?? name} needs ${NEEDS[name] ?? "a value"}${found}`);
   }
   const { publicUrl, origin, tlsCert, tlsKey, metricsHost, metricsPort, logFormat, noLimits, store, drain, ...rest } =
     result.data;

@@ -1,4 +1,5 @@
 import { defaultLimits } from "../../config/limits.ts";
+import { SCHEMA_VERSION } from "../../store/postgres/cluster.ts";
 import { refuseMoved } from "../../store/postgres/move-marks.ts";
 import { checkTables } from "../../store/postgres/check.ts";
 import { parseAddress } from "../../store/postgres/link/address.ts";
@@ -12,9 +13,6 @@ import type { Invite } from "../invites.ts";
 import type { Place } from "../place.ts";
 import { clusterStats } from "./cluster-stats.ts";
 import { listClusterUsers, showClusterUser } from "./cluster-users.ts";
-
-/** Of a cluster's tables. */
-const SCHEMA_VERSION = 1;
 
 /**
  * What the relays of a cluster share, whether some run or not.

@@ -36,6 +36,8 @@ export interface Memory {
   /** When mailboxes acknowledged or committed something last: Unix ms. */
   readonly heard: BoundedMap<number, number>;
   readonly spareMailboxes: number[];
+  /** How many have got the last message of a team. */
+  readonly recipients: BoundedMap<string, number>;
   /** Days of which there are tables of requests. */
   readonly days: Set<number>;
 }
@@ -50,6 +52,7 @@ export function newMemory(of: Pick<Memory, "limits" | "relay" | "requestsSince">
     told: new BoundedMap(),
     heard: new BoundedMap(),
     spareMailboxes: [],
+    recipients: new BoundedMap(),
     days: new Set(),
   };
 }

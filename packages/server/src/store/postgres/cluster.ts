@@ -11,8 +11,11 @@ import { createDay, LOCK_SCHEMA } from "./tables/upkeep.ts";
 /** The oldest that has all that is used here. */
 const OLDEST_ENGINE = 15;
 
-/** Blocks that are left out when the engine may have forgotten some: no place of theirs comes twice. */
-const FORGOTTEN_BLOCKS = 1_000_000;
+/** Numbers that are left out when the engine may have forgotten some: none comes twice. */
+const FORGOTTEN = 1_000_000;
+
+/** Of the tables: one that is newer than a relay knows is refused. */
+export const SCHEMA_VERSION = 1;
 
 /** What all relays of a cluster know of its logs. */
 export interface ClusterState {
@@ -27,13 +30,17 @@ export interface ClusterState {
  * @throws EngineError, LinkError, or what the engine says
  */
 export async function joinCluster(address: Address, schema: string, restored: boolean): Promise<ClusterState> {
-  await using link = new Link(address, { settings: { search_path: schema } });
+  await using link = new Link(address, {
+    // Whoever stands still here keeps all others out.
+    settings: { search_path: schema, idle_in_transaction_session_timeout: 3000 },
+  });
   const sql = await link.use();
   await refuseForgetful(sql);
   await sql("BEGIN");
   await sql("SELECT pg_advisory_xact_lock($1::bigint)", [LOCK_SCHEMA]);
   const [known] = await sql("SELECT 1 FROM pg_namespace WHERE nspname = $1", [schema]);
   if (known === undefined) await makeTables(sql, schema);
+  await refuseNewer(sql);
   // Whoever makes one keeps all others out for a moment: so nobody has to who comes first on this day.
   for (const day of [0, 1]) await sql(createDay(dayOf(Date.now()) + day));
   await finishMove(sql);
@@ -52,6 +59,17 @@ export async function joinCluster(address: Address, schema: string, restored: bo
 /** Within a transaction. */
 export async function makeTables(sql: Sql, schema: string): Promise<void> {
   await sql(`CREATE SCHEMA ${schema}; ${TABLES_SCHEMA} ${RELAYS_SCHEMA}`);
+  await sql("INSERT INTO meta VALUES ('schema_version', $1)", [String(SCHEMA_VERSION)]);
+}
+
+/** @throws EngineError if a newer relay has made the tables, or changed them */
+async function refuseNewer(sql: Sql): Promise<void> {
+  const version = await readMeta(sql, "schema_version");
+  if (Number(version) > SCHEMA_VERSION)
+    throw new EngineError(
+      `The cluster's tables have version ${version}; this program knows ${SCHEMA_VERSION}`,
+      "start a relay as new as the others",
+    );
 }
 
 /** An engine that forgets what it has acknowledged when its power fails is none for mail. */
@@ -93,14 +111,13 @@ export async function heedTimeline(sql: Sql): Promise<void> {
   await sql("COMMIT");
 }
 
-/** Gives the logs a new id, unless another relay has done so already. @returns the id that they have now */
-export async function renewLog(sql: Sql, known: string): Promise<string> {
-  await sql("UPDATE meta SET value = $1 WHERE key = 'log_id' AND value = $2", [newLogId(), known]);
-  return (await readMeta(sql, "log_id")) ?? "";
-}
+/** Gives the logs a new id, unless another relay has done so already. */
+export const RENEW_LOG = "UPDATE meta SET value = $1 WHERE key = 'log_id' AND value = $2";
 
+/** Of all numbers that are known beyond the engine: to clients, and to relays. */
 async function leaveOut(sql: Sql): Promise<void> {
-  await sql("SELECT setval('blocks', (SELECT last_value FROM blocks) + $1::bigint)", [FORGOTTEN_BLOCKS]);
+  for (const sequence of ["blocks", "mailbox_numbers", "relays_relay_seq"])
+    await sql(`SELECT setval('${sequence}', (SELECT last_value FROM ${sequence}) + $1::bigint)`, [FORGOTTEN]);
 }
 
 export async function readMeta(sql: Sql, key: string): Promise<string | undefined> {
@@ -108,6 +125,6 @@ export async function readMeta(sql: Sql, key: string): Promise<string | undefine
   return row?.value;
 }
 
-function newLogId(): string {
+export function newLogId(): string {
   return randomBytes(16).toString("hex");
 }

@@ -38,6 +38,9 @@ import { countRefusals } from "./tables/registry.ts";
 /** How long what need not be done at once may wait for company. Milliseconds. */
 const LATER_MS = 5;
 
+/** About what the engine has to do for one more recipient. Bytes. */
+const ENTRY_BYTES = 500;
+
 interface StoreParts {
   memory: Memory;
   lane: Lane<Item>;
@@ -151,7 +154,11 @@ export function postgresStore(parts: StoreParts): RelayStore {
           (batch, changes) => send(batch.tables, { request, id, blocked: changes.of(blocked, turn) }, occasion(batch)),
           {
             hints: hintsOfSend(request),
-            bytes: request.message.length,
+            bytes: request.message.length + ENTRY_BYTES * (memory.recipients.get(request.groupId ?? "") ?? 0),
+            committed: (result) => {
+              if ("refused" in result || result.team === undefined || request.groupId === undefined) return;
+              memory.recipients.set(request.groupId, result.team.recipients);
+            },
           },
         ),
       );

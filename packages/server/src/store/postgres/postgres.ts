@@ -4,12 +4,12 @@ import type { Entry } from "../store.ts";
 import { parseAddress } from "./link/address.ts";
 import { type Batch, learnRelays, newMemory } from "./batch.ts";
 import { Channel } from "./lane/channel.ts";
-import { heedTimeline, joinCluster, renewLog } from "./cluster.ts";
+import { heedTimeline, joinCluster, newLogId, RENEW_LOG } from "./cluster.ts";
 import { decider } from "./decider.ts";
 import { type Incarnation, incarnate } from "./lane/incarnation.ts";
 import type { Item } from "./items.ts";
 import { Lane, LANE_SETTINGS, PLANS } from "./lane/lane.ts";
-import { Link, type Sql } from "./link/link.ts";
+import { Link } from "./link/link.ts";
 import { refuseMoved } from "./move-marks.ts";
 import { Deleting } from "./deleting.ts";
 import { postgresStore } from "./postgres-store.ts";
@@ -53,7 +53,13 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Share
   const laneLink = parts.use(
     new Link(address, {
       settings: { search_path: schema, ...LANE_SETTINGS, application_name: nameOf(incarnation, "lane") },
-      opened: heedTimeline,
+      async opened(sql) {
+        await heedTimeline(sql);
+        // It may be another engine, to which what is remembered of the former one is unknown, or something else.
+        memory.spareMailboxes.length = 0;
+        memory.devices.clear();
+        memory.charges.clear();
+      },
     }),
   );
   const readLink = parts.use(
@@ -86,11 +92,10 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Share
       sizeOf: ({ bytes }) => bytes,
       isAlone: ({ isAlone }) => isAlone,
       onCommit,
-      onForgot: () =>
-        void readLink
-          .use()
-          .then(forgot)
-          .catch(() => {}),
+      onForgot: () => {
+        hasForgotten = true;
+        void follow();
+      },
       ...(enginePatience === undefined ? {} : { patience: { engineMs: enginePatience } }),
     }),
   );
@@ -100,16 +105,19 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Share
     logId = id;
     onNewLog(why);
   }
-  async function forgot(sql: Sql): Promise<void> {
-    setLog(await renewLog(sql, logId), "the engine does not have what it had told to be committed");
-  }
-  parts.use(
+  /** Until it is done: nothing tells of it a second time. */
+  let hasForgotten = false;
+  const follow = parts.use(
     followCluster(async () => {
+      if (hasForgotten) {
+        await reads.ask(RENEW_LOG, [newLogId(), logId]);
+        hasForgotten = false;
+      }
       const rows = await reads.ask<{ relay: number; log_id: string }>(
         "SELECT relay, (SELECT value FROM meta WHERE key = 'log_id') AS log_id FROM relays",
       );
       learnRelays(memory, rows);
-      setLog(rows[0]?.log_id ?? logId, "another relay has found that the engine forgot something");
+      setLog(rows[0]?.log_id ?? logId, "the engine does not have all that it had told to be committed");
     }),
   );
   const bus = openBus({ channel, relay: incarnation.relay });
@@ -155,7 +163,7 @@ function wakeOthers(batch: Batch, { channel, relay }: { channel: Channel; relay:
 const LOOK_MS = 1_000;
 
 /** What other relays have changed for all. */
-function followCluster(look: () => Promise<void>): Disposable {
+function followCluster(look: () => Promise<void>): (() => Promise<void>) & Disposable {
   let isLooking = false;
   const lookOnce = async (): Promise<void> => {
     // While the engine is away one question waits, and no other behind it.
@@ -167,5 +175,5 @@ function followCluster(look: () => Promise<void>): Disposable {
   const timer = setInterval(() => void lookOnce(), LOOK_MS);
   timer.unref();
   void lookOnce();
-  return { [Symbol.dispose]: () => clearInterval(timer) };
+  return Object.assign(lookOnce, { [Symbol.dispose]: () => clearInterval(timer) });
 }

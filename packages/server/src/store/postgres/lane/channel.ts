@@ -148,10 +148,12 @@ export class Channel implements AsyncDisposable {
     if (long.length > 0) statements.push(sql(FORGET_PARCELS, []).then(() => {}));
     if (short.length > 0) {
       const values = [short.map(({ relay }) => relay), short.map(({ text }) => text), self, this.#prefix];
-      const rows = await sql<{ n: number }>(NOTIFY, values);
-      const counts = new Map<number, number>();
-      for (const { n } of rows) counts.set(n, (counts.get(n) ?? 0) + 1);
-      short.forEach(({ sent }, i) => sent(counts.get(i + 1) ?? 0));
+      const notified = sql<{ n: number }>(NOTIFY, values).then((rows) => {
+        const counts = new Map<number, number>();
+        for (const { n } of rows) counts.set(n, (counts.get(n) ?? 0) + 1);
+        short.forEach(({ sent }, i) => sent(counts.get(i + 1) ?? 0));
+      });
+      statements.push(notified);
     }
     await Promise.all(statements);
   }
