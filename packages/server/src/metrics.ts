@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { clientFrames } from "@aimessage/sdk/protocol";
 import type { BlobTotals } from "./store/blob-rows.ts";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
@@ -21,6 +22,9 @@ export interface Metrics {
   contentType: string;
 }
 
+/** Whoever collects metrics waits for ten seconds, mostly. Milliseconds. */
+const ASKED_MS = 2_000;
+
 /** Prometheus metrics. Labels are words of ours only: nothing that a client chooses. */
 export function createMetrics(depth: () => Promise<number>, files: () => Promise<BlobTotals>): Metrics {
   const registers = [new Registry()];
@@ -43,14 +47,19 @@ export function createMetrics(depth: () => Promise<number>, files: () => Promise
     buckets: [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1],
     registers,
   });
-  void new Gauge({
-    name: "aimessage_mailbox_entries",
-    help: "Entries that wait in all mailboxes",
-    registers,
-    async collect() {
-      this.set(await depth());
-    },
-  });
+  /** What cannot be asked now, or takes too long, is left out: all else is wanted most when something is wrong. */
+  const asked = (name: string, help: string, ask: () => Promise<number>): void =>
+    void new Gauge({
+      name: `aimessage_${name}`,
+      help,
+      registers,
+      async collect() {
+        const value = await Promise.race([ask(), delay(ASKED_MS, undefined, { ref: false })]).catch(() => undefined);
+        if (value === undefined) this.remove();
+        else this.set(value);
+      },
+    });
+  asked("mailbox_entries", "Entries that wait in all mailboxes", depth);
   const ofFiles: [name: string, help: string, pick: (totals: BlobTotals) => number][] = [
     ["blobs", "Encrypted files that are kept, and that are to come", ({ count }) => count],
     ["blob_bytes", "Bytes that are kept for encrypted files", ({ bytes }) => bytes],
@@ -58,16 +67,8 @@ export function createMetrics(depth: () => Promise<number>, files: () => Promise
   ];
   // All of them are asked for at once: by one question.
   let asking: Promise<BlobTotals> | undefined;
-  const asked = (): Promise<BlobTotals> => (asking ??= files().finally(() => (asking = undefined)));
-  for (const [name, help, pick] of ofFiles)
-    void new Gauge({
-      name: `aimessage_${name}`,
-      help,
-      registers,
-      async collect() {
-        this.set(pick(await asked()));
-      },
-    });
+  const totals = (): Promise<BlobTotals> => (asking ??= files().finally(() => (asking = undefined)));
+  for (const [name, help, pick] of ofFiles) asked(name, help, async () => pick(await totals()));
   const logLinesLost = counter("log_lines_lost_total", "Lines of the log that could not be written");
   const noRoom = counter("connections_without_room_total", "Connections that were refused: no more can be open");
   const crowdedOut = counter(

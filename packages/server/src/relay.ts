@@ -92,7 +92,7 @@ export async function createRelay(options: RelayOptions = {}): Promise<Relay> {
 async function start(config: Config): Promise<Relay> {
   const metrics = createMetrics(
     forASecond(() => store.depth()),
-    () => store.blobs.totals(),
+    forASecond(() => store.blobs.totals()),
   );
   const log = createLog(config.log, () => metrics.logLineLost());
   await using parts = new AsyncDisposableStack();

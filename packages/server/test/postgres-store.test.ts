@@ -1,4 +1,4 @@
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { Proxy } from "../../../lab/shared/proxy.ts";
 import { database, hasPostgres } from "../../../test/postgres.ts";
@@ -42,6 +42,42 @@ describe.runIf(hasPostgres)("the PostgreSQL store", () => {
     proxy.cut();
     proxy.weather = { kind: "fair" };
     expect(await found).toEqual({ entries: [], more: false });
+  });
+
+  test("how much waits is told while mail comes without a pause", async () => {
+    const url = await database();
+    await using world = await StoreWorld.open((options) => openPostgresStore({ ...options, url }));
+    const bob = await world.token("bob");
+    let isOver = false;
+    const talk = async (): Promise<void> => {
+      while (!isOver) await world.send(bob, "bob");
+    };
+    const talks = [talk(), talk(), talk()];
+    const told = await Promise.race([world.store.depth(), delay(5_000)]);
+    isOver = true;
+    await Promise.all(talks);
+    expect(told).toBeGreaterThanOrEqual(0);
+  });
+
+  test("what was to be deleted soon is not counted any more", async () => {
+    const url = await database();
+    await using world = await StoreWorld.open((options) => openPostgresStore({ ...options, url }));
+    const bob = await world.token("bob");
+    await Promise.all([world.send(bob, "bob"), world.send(bob, "bob")]);
+    const [first, last] = (await world.store.entries(bob.mailbox, 0, { messages: 2, bytes: 1_000 })).entries;
+    world.store.receivedSoon(bob.mailbox, first?.seq ?? 0, () => {});
+    expect(await world.store.depth()).toBe(1);
+    world.store.receivedSoon(bob.mailbox, last?.seq ?? 0, () => {});
+    await delay(6);
+    expect(await world.store.depth()).toBe(0);
+  });
+
+  test("however many ask who is online, it is looked up once a second", async () => {
+    const url = await database();
+    await using store = await openPostgresStore({ limits: defaultLimits(), url });
+    const asked = [store.online(), store.online()];
+    expect(asked[0]).toBe(asked[1]);
+    expect(await asked[0]).toEqual([]);
   });
 
   test("what takes long is decided by one time, though the clock goes on meanwhile", async () => {

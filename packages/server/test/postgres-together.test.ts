@@ -237,9 +237,7 @@ test.runIf(hasPostgres)(
     await world.store.blobs.seal(id);
     const team = { add: [], remove: [], body: { blob: id } as never, tree: undefined };
     accepted(await world.change(anna, groupId, 2, { team }));
-    const [seal] = [world.store.blobs.seal(id), world.store.received(berta.mailbox, Number.MAX_SAFE_INTEGER)];
-    await seal;
-    await world.store.depth();
+    await Promise.all([world.store.blobs.seal(id), world.store.received(berta.mailbox, Number.MAX_SAFE_INTEGER)]);
     await stays(url);
   },
 );

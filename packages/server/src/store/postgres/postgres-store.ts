@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
+import { forASecond } from "../../for-a-second.ts";
 import type { NewBlob } from "../blob-rows.ts";
 import { reserveBlob } from "../decisions/blob.ts";
 import { commit } from "../decisions/commit.ts";
@@ -105,13 +106,18 @@ export function postgresStore(parts: StoreParts): RelayStore {
     return { logId: logId(), lastSeq: claim, highWater, keyPackages, lastRequest, claim };
   }
 
-  const later: (() => void)[] = [];
-  function soon(start: () => void): void {
+  const later: (() => Promise<void>)[] = [];
+  /** What was put off and has begun. */
+  const begun = new Set<Promise<void>>();
+  function soon(start: () => Promise<void>): void {
     later.push(start);
     if (later.length === 1) setTimeout(catchUp, LATER_MS);
   }
   function catchUp(): void {
-    for (const start of later.splice(0)) start();
+    for (const start of later.splice(0)) {
+      const done = start().finally(() => begun.delete(done));
+      begun.add(done);
+    }
   }
 
   return {
@@ -188,7 +194,7 @@ export function postgresStore(parts: StoreParts): RelayStore {
     received: (mailbox, seq) => received(mailbox, seq),
     receivedSoon: (mailbox, seq, deleted) => {
       deleting.begin(mailbox, seq);
-      soon(() => void received(mailbox, seq).then(deleted, () => {}));
+      soon(() => received(mailbox, seq).then(deleted, () => {}));
     },
     look: (mailbox) => {
       catchUp();
@@ -207,7 +213,8 @@ export function postgresStore(parts: StoreParts): RelayStore {
         { hints: { mailboxes: [mailbox] } },
       ).catch(() => {});
     },
-    online: () => reads.online(),
+    // Whoever asks looks through all mailboxes that are listened to, and everybody's reads wait behind that.
+    online: forASecond(() => reads.online()),
 
     publishKeys: (mailbox, packages, lastResort, replace) =>
       ask(({ tables, now }) => publishKeys(tables, { mailbox, packages, lastResort, replace }, now), {
@@ -270,9 +277,11 @@ export function postgresStore(parts: StoreParts): RelayStore {
       memory.charges.clear();
       return done;
     },
-    depth: () => {
+    // All that this relay was told is read is read; for what others tell it meanwhile nobody waits, since under load that has no end.
+    depth: async () => {
       catchUp();
-      return lane.idle().then(() => reads.depth());
+      await Promise.all(begun);
+      return reads.depth();
     },
     administer: (deed) => rare(({ tables }) => administer(tables, deed), hintsOfNames([deed.target])),
     countRefusals: (counts) => rare(({ sendLater }) => countRefusals(sendLater, counts)),

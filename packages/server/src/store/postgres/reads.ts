@@ -2,24 +2,13 @@ import { setTimeout as delay } from "node:timers/promises";
 import { usernameKey } from "@aimessage/sdk/protocol";
 import type { Blob, BlobTotals } from "../blob-rows.ts";
 import { roomForBlobs } from "../decisions/blob.ts";
-import type {
-  Account,
-  Admission,
-  AuditLine,
-  Body,
-  DeedDone,
-  Device,
-  Entry,
-  MailboxState,
-  Refused,
-  TeamOf,
-} from "../store.ts";
+import type { Account, Admission, AuditLine, DeedDone, Device, MailboxState, Refused, TeamOf } from "../store.ts";
 import { accountOfRow, deviceOf, type DeviceRow, type NameRow } from "./tables/account-rows.ts";
 import { type BlobRow, isThere, toBlob } from "./tables/blobs.ts";
 import type { Box } from "./tables/boxes.ts";
 import { payers } from "./tables/charges.ts";
-import { type EntryRow, toEntry } from "./tables/entries.ts";
-import type { Link } from "./link/link.ts";
+import { EntryReads, type Found } from "./entry-reads.ts";
+import type { Link, Sql } from "./link/link.ts";
 import { LinkError, patience } from "./link/link.ts";
 import { HIGH_WATER } from "./tables/mail-reads.ts";
 import { isName } from "./tables/names.ts";
@@ -38,24 +27,6 @@ const PAUSE_MS = 100;
 const ACCOUNT = `SELECT a.*, m.device, m.disabled, m.seen, m.entered, m.login_counter, d.device_key, d.certificate, d.counter, d.identity_key, d.derived_key
   FROM accounts a LEFT JOIN mailboxes m ON m.mailbox = a.mailbox LEFT JOIN devices d ON d.mailbox = a.mailbox WHERE a.name = $1`;
 
-const ENTRIES = `SELECT r.i, x.*, b.text FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY r(m, a, n, i)
-  JOIN mailboxes own ON own.mailbox = r.m,
-  LATERAL (SELECT * FROM entries e WHERE e.mailbox = r.m AND e.seq > greatest(r.a, own.read_seq) ORDER BY e.seq LIMIT r.n) x
-  LEFT JOIN bodies b ON b.body = x.body ORDER BY r.i, x.seq`;
-
-interface Room {
-  messages: number;
-  bytes: number;
-}
-
-interface Wanted {
-  mailbox: number;
-  after: number;
-  room: Room;
-  resolve: (found: { entries: Entry[]; more: boolean }) => void;
-  reject: (error: unknown) => void;
-}
-
 export interface ReadsOptions {
   link: Link;
   clock: () => number;
@@ -71,24 +42,30 @@ export class Reads {
   readonly #clock: () => number;
   readonly #deletedUpTo: (mailbox: number) => number;
   readonly #patienceMs: number;
-  #wanted: Wanted[] = [];
+  readonly #entries: EntryReads;
 
   constructor({ link, clock, deletedUpTo, patienceMs = PATIENCE_MS }: ReadsOptions) {
     this.#link = link;
     this.#clock = clock;
     this.#deletedUpTo = deletedUpTo;
     this.#patienceMs = patienceMs;
+    this.#entries = new EntryReads({ ask: (text, values, since) => this.ask(text, values, since), deletedUpTo });
   }
 
-  /** Asks again, as often as it takes, while the engine is away. @throws StorageError */
-  async ask<R extends object>(text: string, values: unknown[] = []): Promise<R[]> {
-    for (const end = performance.now() + this.#patienceMs; ; await delay(PAUSE_MS))
+  /**
+   * Asks again, as often as it takes, while the engine is away.
+   * @param since From when on patience counts, by `performance.now()`
+   * @throws StorageError
+   */
+  async ask<R extends object>(text: string, values: unknown[] = [], since = performance.now()): Promise<R[]> {
+    const end = since + this.#patienceMs;
+    for (; ; await delay(PAUSE_MS))
       try {
-        const left = Math.max(0, end - performance.now());
-        return [...(await patience((await this.#link.use())<R>(text, values), Math.min(ANSWER_MS, left)))];
+        // A host that says nothing takes seconds to be given up, and the next one as long: that is waited for no longer than an answer.
+        const sql = await patience(this.#link.use(), leftUntil(end));
+        return await this.#answer<R>(sql, text, values, Math.min(ANSWER_MS, leftUntil(end)));
       } catch (error) {
         const { kind } = error instanceof LinkError ? error : {};
-        if (kind === "timeout") this.#link.cut();
         if (kind === undefined || kind === "closed" || performance.now() + PAUSE_MS > end)
           throw new StorageError(
             "internal",
@@ -96,6 +73,18 @@ export class Reads {
             kind !== undefined,
           );
       }
+  }
+
+  async #answer<R extends object>(sql: Sql, text: string, values: unknown[], ms: number): Promise<R[]> {
+    try {
+      return [...(await patience(sql<R>(text, values), ms))];
+    } catch (error) {
+      // Whoever came late had no time for an answer: that others share the connection with it is no reason to end theirs.
+      const isSilent =
+        error instanceof LinkError && error.kind === "timeout" && ms > Math.min(ANSWER_MS, this.#patienceMs) / 2;
+      if (isSilent) this.#link.cut();
+      throw error;
+    }
   }
 
   async #first<R extends object>(text: string, values: unknown[] = []): Promise<R | undefined> {
@@ -185,30 +174,8 @@ export class Reads {
     );
   }
 
-  /** What is asked for in the same turn is read together. */
-  entries(mailbox: number, after: number, room: Room): Promise<{ entries: Entry[]; more: boolean }> {
-    return new Promise((resolve, reject) => {
-      if (this.#wanted.length === 0) setImmediate(() => void this.#readEntries());
-      this.#wanted.push({ mailbox, after, room, resolve, reject });
-    });
-  }
-
-  async #readEntries(): Promise<void> {
-    const wanted = this.#wanted;
-    this.#wanted = [];
-    try {
-      const rows = await this.ask<EntryRow & { i: number; text: string | null }>(ENTRIES, [
-        wanted.map(({ mailbox }) => mailbox),
-        wanted.map(({ mailbox, after }) => Math.max(after, this.#deletedUpTo(mailbox))),
-        wanted.map(({ room }) => room.messages + 1),
-      ]);
-      const shared = new Map<number, Body>();
-      const found = wanted.map((): Entry[] => []);
-      for (const row of rows) found[row.i - 1]?.push(toEntry(row, shared));
-      wanted.forEach(({ room, resolve }, at) => resolve(fitting(found[at] ?? [], room)));
-    } catch (error) {
-      for (const { reject } of wanted) reject(error);
-    }
+  entries(mailbox: number, after: number, room: { messages: number; bytes: number }): Promise<Found> {
+    return this.#entries.read(mailbox, after, room);
   }
 
   async depth(): Promise<number> {
@@ -260,16 +227,8 @@ export class Reads {
   }
 }
 
-/** As much as fits, but at least one entry. */
-function fitting(all: Entry[], room: Room): { entries: Entry[]; more: boolean } {
-  let bytes = 0;
-  let count = 0;
-  for (const entry of all) {
-    bytes += entry.bytes + (entry.body?.text.length ?? 0);
-    if (count === room.messages || (count > 0 && bytes > room.bytes)) break;
-    count += 1;
-  }
-  return { entries: all.slice(0, count), more: count < all.length };
+function leftUntil(end: number): number {
+  return Math.max(0, end - performance.now());
 }
 
 export interface AuditRow {

@@ -1,5 +1,6 @@
 import { DAY_MS, dayOf } from "../../days.ts";
 import { Missing } from "../../decisions/work.ts";
+import { oldestRequest } from "./oldest-request.ts";
 import type { Look, Part, Send } from "./part.ts";
 import { MEMORY_MS } from "./requests.ts";
 
@@ -10,9 +11,6 @@ export const LOCK_MOVE = 3;
 
 /** Of bodies that nothing names any more so many are looked for at a time. */
 const BODIES = 2_000;
-
-/** No request takes less: below that nobody counts them. Bytes. */
-const REQUEST_BYTES = 60;
 
 /** What only one relay at a time does, now and then: days of requests begin and end, texts go that nothing names, and charges of the dead are added up. */
 export class Upkeep implements Part {
@@ -47,12 +45,7 @@ export class Upkeep implements Part {
         for (const day of this.#allDays) this.#made.add(day);
       },
       "oldest request": async (sql, keys) => {
-        const [row] = await sql<{ at: number }>(
-          `SELECT at FROM requests WHERE (SELECT sum(pg_relation_size(inhrelid)) FROM pg_inherits WHERE inhparent = 'requests'::regclass)
-              > $1::bigint * ${REQUEST_BYTES} ORDER BY at DESC OFFSET $1::bigint - 1 LIMIT 1`,
-          [Number(keys[0])],
-        );
-        this.#oldest = row?.at ?? 0;
+        this.#oldest = await oldestRequest(sql, Number(keys[0]));
       },
       day: async (sql, keys) => {
         for (const key of keys) {
@@ -86,7 +79,7 @@ export class Upkeep implements Part {
 
   /**
    * @param afterBody From where on texts are looked at
-   * @param remembered So many requests are known, the newest
+   * @param remembered So many requests are known, the newest: of many, about so many
    * @returns from where on texts are looked at next, and since when requests are known
    */
   sweep({ afterBody, remembered }: { afterBody: number; remembered: number }): { body: number; requestsSince: number } {
