@@ -52,8 +52,8 @@ export class Delivery {
   readonly session: Recipient;
   /** Of the log whose places are pushed and acknowledged. */
   readonly logId: string;
-  /** By which the store knows who has the mailbox. */
-  claim: number;
+  /** That with which it began: by it the store knows who has the mailbox. */
+  readonly claim: number;
   readonly #options: DeliveryOptions;
   /** Everything up to here was pushed, or needs not be. */
   #cursor = 0;
@@ -108,10 +108,10 @@ export class Delivery {
     this.#backlogPushed();
   }
 
-  /** Goes on where it stopped. */
+  /** Goes on where it stopped: what has come meanwhile was announced to another one, perhaps. */
   resume(): void {
     this.#active = true;
-    this.#pump();
+    this.wake();
   }
 
   /** An entry is on disk. */

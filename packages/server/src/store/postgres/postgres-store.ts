@@ -191,15 +191,16 @@ export function postgresStore(parts: StoreParts): RelayStore {
       catchUp();
       return listen(mailbox);
     },
-    unlisten: (mailbox, claim) => {
+    unlisten: (mailbox, claim) =>
       ask(
         ({ boxes }) => {
           const box = boxes.get(mailbox);
-          if (box?.listener === memory.relay && box.claim === claim) boxes.change(mailbox, { listener: null });
+          const had = box?.listener === memory.relay && box.claim === claim;
+          if (had) boxes.change(mailbox, { listener: null });
+          return had;
         },
         { hints: { mailboxes: [mailbox] } },
-      ).catch(() => {});
-    },
+      ),
     online: () => reads.online(),
 
     publishKeys: (mailbox, packages, lastResort, replace) =>
