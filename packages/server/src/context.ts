@@ -13,6 +13,7 @@ import type { Session } from "./handlers/session.ts";
 import type { Listening, RelayStore } from "./store/store.ts";
 import type { TokenKeys } from "./handlers/token-keys.ts";
 import type { Turns } from "./socket/turns.ts";
+import type { WaitingRoom } from "./waiting-room.ts";
 
 /** What handlers work with. */
 export interface Context {
@@ -50,6 +51,8 @@ export interface Context {
   deliver(mailbox: number, session: Session, listening: Listening): Delivery;
   /** So much waits for the store that what clients send has to wait, too. */
   isBehind(): boolean;
+  /** Where connections wait for that. */
+  behind: WaitingRoom<{ goOn: () => void }>;
   /** Ends all that an account has open, but for one connection. */
   evict(account: { mailbox: number; username: string }, why: Ended, except?: Session): void;
   /** Has members of teams commit what others have signed, soon; and one that listens since just now. */

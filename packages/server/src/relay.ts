@@ -10,7 +10,7 @@ import { answerBlob } from "./blobs/http.ts";
 import { transfers } from "./socket/transfers.ts";
 import { openDesk } from "./admin/desk.ts";
 import { administer } from "./admin/administer.ts";
-import { REFUSED_PAUSE_MS } from "./socket/bounds.ts";
+import { BEHIND_MS, REFUSED_PAUSE_MS } from "./socket/bounds.ts";
 import { keepCertificate } from "./socket/certificate.ts";
 import { type Config, defaultConfig } from "./config/config.ts";
 import { Connection } from "./socket/connection.ts";
@@ -47,10 +47,14 @@ import { startRounds } from "./rounds.ts";
 import { startSweeps } from "./sweeps.ts";
 import { tokenKeys } from "./handlers/token-keys.ts";
 import { Turns } from "./socket/turns.ts";
+import { WaitingRoom } from "./waiting-room.ts";
 
 /** Pieces of one message, and of what the system has read of it: each takes a hundred bytes, however small it is. [P-1.3] */
 const MAX_FRAGMENTS = 256;
 const MAX_CHUNKS = 4096;
+
+/** So often it is looked whether mailboxes that could not be read can be. Milliseconds. */
+const ENGINE_MS = 1_000;
 
 /** What differs from the defaults. Limits that are not named keep theirs; `noLimits` lifts rates and quotas. */
 export type RelayOptions = Partial<Omit<Config, "limits">> & { limits?: Partial<Limits>; noLimits?: boolean };
@@ -161,6 +165,11 @@ async function start(config: Config): Promise<Relay> {
     for (const { expiresAt } of entries) if (expiresAt !== undefined) sweeps.at(expiresAt);
   });
   const rates = ratesOf(config.limits);
+  const withoutEngine = new WaitingRoom<Delivery>({
+    lookMs: ENGINE_MS,
+    isOpen: () => !isShared(store) || store.isReady,
+    go: (delivery) => delivery.wake(),
+  });
   const deliveries: DeliveryOptions = {
     store,
     inFlightMessages: config.limits.inFlightMessages,
@@ -168,8 +177,10 @@ async function start(config: Config): Promise<Relay> {
     clock,
     onExpired: sweeps.soon,
     onUnread: ({ login }, bytes) => login !== undefined && chargeUnread(rates, login.name, bytes),
+    onAway: (delivery) => withoutEngine.add(delivery),
     onError: (error) => log.error({ err: error }, "mailbox cannot be read"),
   };
+  const isBehind = (): boolean => isShared(store) && store.isBehind;
   const context: Context = {
     config,
     store,
@@ -189,7 +200,8 @@ async function start(config: Config): Promise<Relay> {
       evict(account, why, except);
       bus.evict(account, why);
     },
-    isBehind: () => isShared(store) && store.isBehind,
+    isBehind,
+    behind: new WaitingRoom({ lookMs: BEHIND_MS, isOpen: () => !isBehind(), go: (connection) => connection.goOn() }),
     sweepSoon: sweeps.soon,
     offersSoon() {
       offers.soon();

@@ -1,6 +1,7 @@
 import type { Context } from "./context.ts";
 import type { Hub } from "./delivery/hub.ts";
 import type { Log } from "./log.ts";
+import { oneAtATime } from "./one-at-a-time.ts";
 import { isShared } from "./store/shared.ts";
 import type { RelayStore } from "./store/store.ts";
 
@@ -24,7 +25,6 @@ interface RoundsOptions {
 export function startRounds({ store, hub, evict, offersSoon, log }: RoundsOptions): Rounds {
   if (!isShared(store)) return { soon: () => {}, [Symbol.asyncDispose]: async () => {} };
   const shared = store;
-  let running: Promise<void> | undefined;
 
   async function run(): Promise<void> {
     hub.wakeAll();
@@ -35,19 +35,14 @@ export function startRounds({ store, hub, evict, offersSoon, log }: RoundsOption
     }
   }
 
-  function soon(): void {
-    running ??= run()
-      .catch((error: unknown) => log.warn({ err: error }, "mailboxes cannot be looked at: it is tried again"))
-      .finally(() => (running = undefined));
-  }
-
-  const timer = setInterval(soon, INTERVAL_MS);
+  const runs = oneAtATime(run, (error) => log.warn({ err: error }, "mailboxes cannot be looked at: it is tried again"));
+  const timer = setInterval(runs.soon, INTERVAL_MS);
   timer.unref();
   return {
-    soon,
+    soon: runs.soon,
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
-      await running;
+      await runs[Symbol.asyncDispose]();
     },
   };
 }

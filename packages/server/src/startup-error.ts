@@ -31,7 +31,10 @@ function explain(
   if (error instanceof FolderLockedError)
     return [`Database folder ${db} is locked by another relay`, "stop that one or choose another folder with --db"];
   if (error instanceof MovedError) return error.explain(db);
-  if (typeof store === "string" && store.startsWith("postgres")) return explainEngine(error as Error);
+  if (typeof store === "string" && store.startsWith("postgres")) {
+    const ofEngine = explainEngine(error as Error);
+    if (ofEngine !== undefined) return ofEngine;
+  }
   if (error instanceof NewerSchemaError) return [error.message, "install a newer aimessage-server"];
   const {
     code,
@@ -77,12 +80,13 @@ function explain(
 export function explainEngine(
   error: Error & { hint?: unknown; code?: string },
 ): [message: string, hint: string] | undefined {
-  const { name, message, hint, code = "" } = error;
+  const { name, message, hint } = error;
+  const { code = "" } = name === "LinkError" ? ((error.cause ?? {}) as { code?: string }) : error;
+  const [, advice] = ENGINE_ADVICE.find(([codes]) => codes.test(code)) ?? [];
   if (name === "AddressError") return [message, "check --store or AIMESSAGE_STORE"];
   if (name === "EngineError") return [message, String(hint)];
   if (name === "LinkError")
-    return [message, "check --store, and that PostgreSQL runs there with this database and user"];
-  const [, advice] = ENGINE_ADVICE.find(([codes]) => codes.test(code)) ?? [];
+    return [message, advice ?? "check --store, and that PostgreSQL runs there with this database and user"];
   return advice === undefined ? undefined : [`PostgreSQL says: ${message}`, advice];
 }
 
@@ -90,7 +94,8 @@ export function explainEngine(
 const ENGINE_ADVICE: [codes: RegExp, advice: string][] = [
   [/^28/, "check the user in --store, and PGPASSWORD or the file in PGPASSFILE"],
   [/^3D/, "make the database first: createdb aimessage"],
-  [/^42501$/, "the user of --store must own its database, or may make schemas in it"],
+  [/^25006$/, "it is not to be read only for the user of --store"],
+  [/^(42501|3F000)$/, "the user of --store must own its database, or may make schemas in it"],
   [/^53/, "give PostgreSQL more room, or more connections: each relay takes three"],
 ];
 

@@ -1,5 +1,6 @@
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
+import { oneAtATime } from "./one-at-a-time.ts";
 import type { RelayStore } from "./store/store.ts";
 
 const INTERVAL_MS = 60_000;
@@ -14,23 +15,20 @@ interface Sweeps extends AsyncDisposable {
 
 /** Sweeps the store now and then, and soon after something has expired: its sender waits to hear of it. */
 export function startSweeps(store: RelayStore, metrics: Metrics, log: Log, clock: () => number): Sweeps {
-  let running: Promise<void> | undefined;
-  let again = false;
   let due: { moment: number; timer: NodeJS.Timeout } | undefined;
   const stop = new AbortController();
 
   async function run(): Promise<void> {
-    do {
-      again = false;
-      for (let more = true; more && !stop.signal.aborted;) {
-        const result = await store.sweep();
-        metrics.expired.inc(result.expired);
-        if (result.unnoticed > 0) log.warn({ count: result.unnoticed }, "no room to tell senders of dropped messages");
-        ({ more } = result);
-        at(result.next);
-      }
-    } while (again && !stop.signal.aborted);
+    for (let more = true; more && !stop.signal.aborted;) {
+      const result = await store.sweep();
+      metrics.expired.inc(result.expired);
+      if (result.unnoticed > 0) log.warn({ count: result.unnoticed }, "no room to tell senders of dropped messages");
+      ({ more } = result);
+      at(result.next);
+    }
   }
+
+  const runs = oneAtATime(run, (error) => log.error({ err: error }, "sweep failed"));
 
   function at(moment: number): void {
     const wait = moment - clock();
@@ -44,10 +42,7 @@ export function startSweeps(store: RelayStore, metrics: Metrics, log: Log, clock
   function soon(): void {
     clearTimeout(due?.timer);
     due = undefined;
-    again = true;
-    running ??= run()
-      .catch((error: unknown) => log.error({ err: error }, "sweep failed"))
-      .finally(() => (running = undefined));
+    runs.soon();
   }
 
   const timer = setInterval(soon, INTERVAL_MS);
@@ -60,7 +55,7 @@ export function startSweeps(store: RelayStore, metrics: Metrics, log: Log, clock
       stop.abort();
       clearInterval(timer);
       clearTimeout(due?.timer);
-      await running;
+      await runs[Symbol.asyncDispose]();
     },
   };
 }

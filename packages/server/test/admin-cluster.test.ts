@@ -186,7 +186,7 @@ describe.runIf(hasPostgres)("administrators of a cluster", () => {
     expect(await aimessageServer(["stats", "--store", secret])).toEqual({
       code: 1,
       stdout: "",
-      stderr: `Error: There is no cluster in ${url}\nHint: a relay that is started with this --store makes it\n`,
+      stderr: `Error: There is no cluster in ${url} that this user may see\nHint: name the user that its relays have; a relay that is started with this --store makes one\n`,
     });
     const away = await aimessageServer(["stats", "--store", "postgres://u:secret@127.0.0.1:1/d"]);
     expect(away).toMatchObject({ code: 1, stderr: expect.stringContaining("The engine cannot be reached") });

@@ -88,6 +88,16 @@ describe.runIf(hasPostgres)("two stores", () => {
     await eventually("the other one is woken", () => woken.includes(tack.mailbox));
   });
 
+  test("give up a mailbox that is theirs, and none that the other has taken over", async () => {
+    const url = await database();
+    await using world = await open(url);
+    await using other = await open(url);
+    const { mailbox } = await world.token("tick");
+    const [before, after] = [await world.store.listen(mailbox), await other.store.listen(mailbox)];
+    await expect(world.store.unlisten(mailbox, before.claim)).resolves.toBe(false);
+    await expect(other.store.unlisten(mailbox, after.claim)).resolves.toBe(true);
+  });
+
   test("give back all files of an account that is removed, also those of just now", async () => {
     const url = await database();
     await using world = await open(url);

@@ -1,4 +1,4 @@
-import type { Entry, Listening, RelayStore } from "../store/store.ts";
+import { type Entry, isAway, type Listening, type RelayStore } from "../store/store.ts";
 import type * as z from "zod/mini";
 import { closeCodes, type RelayFrameType, type relayFrames, type WireReason } from "@aimessage/sdk/protocol";
 import type { Login } from "./login.ts";
@@ -34,6 +34,8 @@ export interface DeliveryOptions {
   onExpired: () => void;
   /** Told, when a push ends, how many bytes of it were not acknowledged: they are read and pushed again. */
   onUnread: (session: Recipient, bytes: number) => void;
+  /** Told that the store is away for a while: the delivery is to be woken when it is back. */
+  onAway: (delivery: Delivery) => void;
   /** Told of a store that cannot be read. */
   onError: (error: unknown) => void;
 }
@@ -52,8 +54,8 @@ export class Delivery {
   readonly session: Recipient;
   /** Of the log whose places are pushed and acknowledged. */
   readonly logId: string;
-  /** By which the store knows who has the mailbox. */
-  claim: number;
+  /** That with which it began: by it the store knows who has the mailbox. */
+  readonly claim: number;
   readonly #options: DeliveryOptions;
   /** Everything up to here was pushed, or needs not be. */
   #cursor = 0;
@@ -108,10 +110,10 @@ export class Delivery {
     this.#backlogPushed();
   }
 
-  /** Goes on where it stopped. */
+  /** Goes on where it stopped: what has come meanwhile was announced to another one, perhaps. */
   resume(): void {
     this.#active = true;
-    this.#pump();
+    this.wake();
   }
 
   /** An entry is on disk. */
@@ -148,6 +150,8 @@ export class Delivery {
     if (this.#reading || !this.#active || this.#caughtUp || !this.#hasRoom(0)) return;
     this.#reading = true;
     this.#read().catch((error: unknown) => {
+      // All connections of the relay meet it at once, and would come back at once.
+      if (isAway(error)) return this.#options.onAway(this);
       this.#options.onError(error);
       // The client's next connection reads again; a login that waits for the backlog must not wait for ever.
       this.#backlogPushed();

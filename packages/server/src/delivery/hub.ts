@@ -1,7 +1,7 @@
 import { closeCodes, type WireReason } from "@aimessage/sdk/protocol";
 import type { Bus, Unasked } from "../store/bus.ts";
 import type { Delivery, Recipient } from "./delivery.ts";
-import type { Entry, RelayStore } from "../store/store.ts";
+import { type Entry, isAway, type RelayStore } from "../store/store.ts";
 
 /** Bytes. What is exchanged between others must not be what fills a connection up: it has not asked for it. [P-6.6] */
 const MOST_UNREAD = 2 ** 16;
@@ -9,8 +9,14 @@ const MOST_UNREAD = 2 ** 16;
 interface Place {
   /** Oldest first. */
   sessions: Recipient[];
-  /** The last one has the mailbox. Token accounts may have several, key accounts one. */
+  /** The last one has the mailbox, if this relay has it. Token accounts may have several, key accounts one. */
   deliveries: Delivery[];
+  /** The highest of this relay, 0 if it has made none: that by which the store knows it. */
+  claim: number;
+  /** The highest of another relay that was heard of. Of all claims of a mailbox the highest is the last one. */
+  heard: number;
+  /** How many are on their way to the store. */
+  claiming: number;
 }
 
 interface HubOptions {
@@ -41,7 +47,10 @@ export class Hub {
     // It may have closed while its login was on its way.
     if (login === undefined || !session.isOpen) return;
     let place = this.#places.get(login.mailbox);
-    if (place === undefined) this.#places.set(login.mailbox, (place = { sessions: [], deliveries: [] }));
+    if (place === undefined) {
+      place = { sessions: [], deliveries: [], claim: 0, heard: 0, claiming: 0 };
+      this.#places.set(login.mailbox, place);
+    }
     if (!place.sessions.includes(session)) place.sessions.push(session);
     while (place.sessions.length > this.#connections) place.sessions.shift()?.close(closeCodes.tooMany, "rate_limited");
   }
@@ -54,42 +63,49 @@ export class Hub {
     place.sessions = place.sessions.filter((other) => other !== session);
     const { delivery } = session;
     if (delivery !== undefined) {
-      const had = place.deliveries.at(-1) === delivery;
+      // One of another relay may have it, of whichever age those here are: then nothing is to be done.
+      const had = place.deliveries.at(-1) === delivery && hasMailbox(place);
       place.deliveries = place.deliveries.filter((other) => other !== delivery);
       delivery.suspend();
-      if (had) this.#giveUp(delivery, place.deliveries.at(-1));
+      if (had) this.#passOn(delivery, place.claim);
     }
     if (place.sessions.length === 0) this.#places.delete(mailbox);
   }
 
-  /** A delivery has its mailbox no more: the next one here takes it over, or one of another relay. */
-  #giveUp({ mailbox, claim, session }: Delivery, next: Delivery | undefined): void {
-    if (next !== undefined) return this.#claimAgain(next);
-    this.#store.unlisten(mailbox, claim);
-    // Of a key account there is no other connection that could have it.
-    return session.login?.kind === "token" ? this.#bus.freed(mailbox) : undefined;
-  }
-
-  #claimAgain(delivery: Delivery): void {
-    const { mailbox, session } = delivery;
-    delivery.resume();
-    this.#store.listen(mailbox).then(
-      ({ claim }) => {
-        delivery.claim = claim;
-        // What has come meanwhile was told to another relay, perhaps; and this connection may be gone.
-        if (this.#current(mailbox) === delivery) delivery.wake();
-        else if (!this.has(delivery)) this.#store.unlisten(mailbox, claim);
+  /** A claim of which whoever it was made for has no use: the newest connection here has it, or one of another relay. */
+  #passOn({ mailbox, session }: Delivery, claim: number): void {
+    const place = this.#places.get(mailbox);
+    if (place !== undefined && place.deliveries.length > 0) {
+      place.claim = Math.max(place.claim, claim);
+      return this.#settle(place);
+    }
+    this.#store.unlisten(mailbox, claim).then(
+      (had) => {
+        // Of a key account there is no other connection that could have it.
+        if (had && session.login?.kind === "token") this.#bus.freed(mailbox);
       },
-      () => session.close(closeCodes.internal, "internal"),
+      () => {},
     );
   }
 
-  /** A connection takes over the mailbox. That of a key account is told when it loses it. [P-5.6] */
+  /** The newest connection here is pushed to if this relay has the mailbox, or else gives way. [P-5.6] */
+  #settle(place: Place): void {
+    const delivery = place.deliveries.at(-1);
+    // Whose claim is the last one is known when the answer comes: both giving way, nobody would have the mailbox.
+    if (delivery === undefined || place.claiming > 0) return;
+    if (hasMailbox(place)) return delivery.resume();
+    delivery.suspend();
+    if (delivery.session.login?.kind !== "key") return;
+    delivery.session.superseded();
+    place.deliveries = [];
+  }
+
+  /** A connection takes over the mailbox. That of a key account is told when it loses it. */
   listen(delivery: Delivery): void {
     const place = this.#places.get(delivery.mailbox);
     if (place === undefined || !place.sessions.includes(delivery.session)) {
       delivery.suspend();
-      this.#store.unlisten(delivery.mailbox, delivery.claim);
+      this.#passOn(delivery, delivery.claim);
       return;
     }
     const previous = place.deliveries.at(-1);
@@ -98,18 +114,17 @@ export class Hub {
       previous?.session.superseded();
       place.deliveries = [delivery];
     } else place.deliveries.push(delivery);
+    place.claim = Math.max(place.claim, delivery.claim);
     this.#bus.superseded(delivery.mailbox, delivery.claim);
+    this.#settle(place);
   }
 
   /** A connection of another relay has the mailbox now, unless one of this relay has taken it over since. */
   superseded(mailbox: number, claim: number): void {
     const place = this.#places.get(mailbox);
-    const delivery = place?.deliveries.at(-1);
-    if (place === undefined || delivery === undefined || delivery.claim > claim) return;
-    delivery.suspend();
-    if (delivery.session.login?.kind !== "key") return;
-    delivery.session.superseded();
-    place.deliveries = [];
+    if (place === undefined || claim < place.heard) return;
+    place.heard = claim;
+    if (!hasMailbox(place)) this.#settle(place);
   }
 
   /** Another relay has given the mailbox up: of a token account, the newest connection here gets the messages again. */
@@ -148,10 +163,24 @@ export class Hub {
     return [...this.#places.keys()];
   }
 
-  /** Has the mailbox claimed once more for the connection that is pushed to, if one is: nobody is known to have it. */
+  /** Has the mailbox claimed once more for the connection that is the newest here: nobody is known to have it. */
   claim(mailbox: number): void {
-    const delivery = this.#current(mailbox);
-    if (delivery !== undefined) this.#claimAgain(delivery);
+    const place = this.#places.get(mailbox);
+    const delivery = place?.deliveries.at(-1);
+    if (place === undefined || delivery === undefined) return;
+    place.claiming += 1;
+    this.#store.listen(mailbox).then(
+      ({ claim }) => {
+        place.claiming -= 1;
+        this.#passOn(delivery, claim);
+      },
+      (error: unknown) => {
+        place.claiming -= 1;
+        // The next round finds that nobody has it.
+        if (!isAway(error)) delivery.session.close(closeCodes.internal, "internal");
+        this.#settle(place);
+      },
+    );
   }
 
   /** Nobody knows which. */
@@ -178,4 +207,8 @@ export class Hub {
     for (const session of this.#places.get(mailbox)?.sessions ?? [])
       if (session !== except) session.close(code, reason);
   }
+}
+
+function hasMailbox({ claim, heard }: Place): boolean {
+  return claim > heard;
 }

@@ -41,11 +41,12 @@ async function authenticateToken(
   if (session.login === undefined) {
     const { name, username, mailbox } = account;
     context.store.entered(mailbox);
-    const login: Login = { kind: "token", name, username, mailbox, device: undefined };
-    enter(context, session, login);
-    // What has waited comes before the answer, as in the original. [P-5.4]
-    await startPush(context, session, login, await context.store.listen(mailbox));
+    enter(context, session, { kind: "token", name, username, mailbox, device: undefined });
   }
+  const { login, delivery } = session;
+  // Also at a second attempt, after the store was away at the first one. What has waited comes before the answer, as in the original. [P-5.4]
+  if (login !== undefined && delivery === undefined)
+    await startPush(context, session, login, await context.store.listen(login.mailbox));
   return ack({ status: "authenticated" });
 }
 

@@ -51,7 +51,6 @@ export class Connection implements Session {
   readonly #valve: Valve;
   readonly #framing = new Framing();
   #closing = false;
-  #isWaiting = false;
   #frames = 0;
 
   constructor(context: Context, webSocket: WebSocket, socket: Duplex, address: string) {
@@ -231,22 +230,20 @@ export class Connection implements Session {
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
       const alone = runsAlone(next.look.type);
       if (this.#alone !== undefined || this.#running >= bounds.MAX_RUNNING || (alone && this.#running > 0)) return;
-      if (this.#context.isBehind()) return this.#startLater();
+      if (this.#context.isBehind()) {
+        // What waits for others is as much as may be: this waits in the network.
+        this.#valve.close("queue");
+        return this.#context.behind.add(this);
+      }
       this.#queue.shift();
       this.#start(next, alone);
     }
     this.#valve.open("queue");
   }
 
-  /** What waits for others is as much as may be: this waits in the network. */
-  #startLater(): void {
-    this.#valve.close("queue");
-    if (this.#isWaiting) return;
-    this.#isWaiting = true;
-    setTimeout(() => {
-      this.#isWaiting = false;
-      this.#startQueued();
-    }, bounds.BEHIND_MS).unref();
+  /** The store has caught up. */
+  goOn(): void {
+    this.#startQueued();
   }
 
   #start(read: Read, alone: boolean): void {

@@ -32,6 +32,11 @@ export class StorageError extends Error {
   }
 }
 
+/** Whether the same may succeed as soon as what stores is back. */
+export function isAway(error: unknown): boolean {
+  return error instanceof StorageError && error.isAway;
+}
+
 /** A device of a key account. One is active; replaced ones are remembered, so that they can be told. */
 export interface Device {
   id: string;
@@ -293,8 +298,8 @@ export interface RelayStore extends AsyncDisposable {
   look(mailbox: number): Promise<MailboxState>;
   /** A connection has the mailbox from now on, whoever had it before: what is sent to it is said to be delivered. */
   listen(mailbox: number): Promise<Listening>;
-  /** It has it no more, unless it was taken over. */
-  unlisten(mailbox: number, claim: number): void;
+  /** It has it no more, unless it was taken over; resolves to whether it had it. */
+  unlisten(mailbox: number, claim: number): Promise<boolean>;
   /** Usernames of those who listen, at most a second old. */
   online(): Promise<string[]>;
 

@@ -50,6 +50,16 @@ const cases: Record<string, StoreCase["run"]> = {
     assert.equal((await world.store.look(bob.mailbox)).lastRequest, undefined);
   },
 
+  async "who gives a mailbox up hears whether nobody has taken it over"(open) {
+    await using world = await StoreWorld.open(open);
+    const { mailbox } = await world.token("alice");
+    const [before, after] = [await world.store.listen(mailbox), await world.store.listen(mailbox)];
+    assert.ok(after.claim > before.claim);
+    assert.equal(await world.store.unlisten(mailbox, before.claim), false);
+    assert.equal(await world.store.unlisten(mailbox, after.claim), true);
+    assert.equal(await world.store.unlisten(mailbox, after.claim), false);
+  },
+
   async "entries come in order, as much as fits, and are deleted by their position"(open) {
     await using world = await StoreWorld.open(open);
     const alice = await world.token("alice");

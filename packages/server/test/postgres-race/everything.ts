@@ -99,7 +99,7 @@ async function listen(race: Race, { account }: Actor): Promise<void> {
   // What has come since then only.
   if (entries.some(({ seq }) => seq <= lastSeq)) race.ledger.find("a place was given twice");
   await pause(race.dice.below(30));
-  if (race.dice.chance(0.7)) store.unlisten(mailbox, claim);
+  if (race.dice.chance(0.7)) await store.unlisten(mailbox, claim);
 }
 
 async function small(race: Race, { account, isSteady, name }: Actor): Promise<void> {

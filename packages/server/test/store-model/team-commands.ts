@@ -187,7 +187,7 @@ export const listens = fc.tuple(name, fc.boolean()).map(([who, isOn]) =>
     } else if (claim !== undefined) {
       model.listening.delete(mailbox);
       claims.delete(mailbox);
-      store.unlisten(mailbox, claim);
+      await store.unlisten(mailbox, claim);
     }
   }),
 );

@@ -37,7 +37,10 @@ export async function openClusterPlace(url: string): Promise<Place> {
   await look(async (sql) => {
     const [found] = await sql<{ there: boolean }>("SELECT to_regclass('relays') IS NOT NULL AS there", []);
     if (found?.there !== true)
-      throw new AdminError(`There is no cluster in ${name}`, "a relay that is started with this --store makes it");
+      throw new AdminError(
+        `There is no cluster in ${name} that this user may see`,
+        "name the user that its relays have; a relay that is started with this --store makes one",
+      );
     await refuseMoved(sql);
   });
   const running = parts.move();

@@ -46,6 +46,7 @@ export async function joinCluster(address: Address, schema: string, restored: bo
   await finishMove(sql);
   await refuseMoved(sql);
   if (restored) {
+    await refuseLiving(sql);
     await sql("DELETE FROM meta WHERE key = 'log_id'", []);
     await leaveOut(sql);
   }
@@ -60,6 +61,19 @@ export async function joinCluster(address: Address, schema: string, restored: bo
 export async function makeTables(sql: Sql, schema: string): Promise<void> {
   await sql(`CREATE SCHEMA ${schema}; ${TABLES_SCHEMA} ${RELAYS_SCHEMA}`);
   await sql("INSERT INTO meta VALUES ('schema_version', $1)", [String(SCHEMA_VERSION)]);
+}
+
+/** @throws EngineError if relays run, which believe what they remember */
+async function refuseLiving(sql: Sql): Promise<void> {
+  const [{ count } = { count: 0 }] = await sql<{ count: number }>(
+    "SELECT count(*) AS count FROM relays WHERE seen_at > clock_timestamp() - interval '8 s'",
+    [],
+  );
+  if (count > 0)
+    throw new EngineError(
+      `${count} relays run on what is to count as restored`,
+      "stop them, and start one with --restored before the others; of one that was killed nothing is left after eight seconds",
+    );
 }
 
 /** @throws EngineError if a newer relay has made the tables, or changed them */

@@ -9,9 +9,9 @@ export class Listeners {
     return this.#last;
   }
 
-  /** Unless another connection has taken it over. */
-  remove(mailbox: number, claim: number): void {
-    if (this.#claims.get(mailbox) === claim) this.#claims.delete(mailbox);
+  /** @returns whether no other connection has taken it over */
+  remove(mailbox: number, claim: number): boolean {
+    return this.#claims.get(mailbox) === claim && this.#claims.delete(mailbox);
   }
 
   has(mailbox: number): boolean {

@@ -210,7 +210,7 @@ function openStore(db: DatabaseSync, options: SqliteOptions, below: Below | unde
     receivedSoon: (mailbox, seq, deleted) => group.later(() => deleted(received(mailbox, seq))),
     look: (mailbox) => group.read(() => look(mailbox)),
     listen: (mailbox) => group.read(() => ({ ...look(mailbox), claim: listeners.add(mailbox) })),
-    unlisten: (mailbox, claim) => listeners.remove(mailbox, claim),
+    unlisten: async (mailbox, claim) => listeners.remove(mailbox, claim),
     online: () => group.glance(() => listeners.mailboxes().flatMap(usernameOf)),
     publishKeys: (mailbox, packages, lastResort, replace) =>
       grow(() => publishKeys(tables, { mailbox, packages, lastResort, replace }, clock())),

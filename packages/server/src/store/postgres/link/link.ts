@@ -48,6 +48,7 @@ export class Link implements AsyncDisposable {
 
   async #open(): Promise<Connection> {
     const refusals: string[] = [];
+    let last: unknown;
     try {
       for (const host of this.#hosts) {
         try {
@@ -56,13 +57,14 @@ export class Link implements AsyncDisposable {
           return connection;
         } catch (error) {
           if (error instanceof LinkError && error.kind === "closed") throw error;
+          last = error;
           refusals.push(`${host.host}:${host.port}: ${errorText(error)}`);
         }
       }
     } finally {
       this.#opening = undefined;
     }
-    throw new LinkError("unreachable", `The engine cannot be reached: ${refusals.join("; ")}`);
+    throw new LinkError("unreachable", `The engine cannot be reached: ${refusals.join("; ")}`, last);
   }
 
   async #openAt(host: Host): Promise<Connection> {
