@@ -8,6 +8,7 @@ import { defaultLimits } from "../src/config/limits.ts";
 import { createLogTo } from "../src/log.ts";
 import { engineLog } from "../src/storage-log.ts";
 import { openPostgresStore } from "../src/store/postgres/postgres.ts";
+import { Reads } from "../src/store/postgres/reads.ts";
 import type { SharedStore } from "../src/store/shared.ts";
 
 /** A store, and the network between it and its engine. */
@@ -53,6 +54,47 @@ describe.runIf(hasPostgres)("while the engine is away", () => {
     await expect(store.isBlocked("alice", "bob")).rejects.toMatchObject(away);
     await network.admit();
     await expect(store.account("alice")).resolves.toBeUndefined();
+  });
+});
+
+async function mailboxOf(store: SharedStore): Promise<number> {
+  const account = await store.registerToken("alice", new Uint8Array(32), "");
+  if ("refused" in account) throw new Error(account.refused);
+  return account.mailbox;
+}
+
+describe.runIf(hasPostgres)("nobody is said to listen", () => {
+  test("who has left while the engine was away for long", async () => {
+    const { store, network } = await openAcross(300);
+    const mailbox = await mailboxOf(store);
+    const { claim } = await store.listen(mailbox);
+    await expect(store.online()).resolves.toEqual(["alice"]);
+    goAway(network);
+    const left = store.unlisten(mailbox, claim);
+    await expect(store.look(mailbox)).rejects.toMatchObject({ isAway: true });
+    await delay(300);
+    await network.admit();
+    await expect(left).resolves.toBe(true);
+    await expect(store.online()).resolves.toEqual([]);
+  });
+
+  test("by a relay that has ended, which tries it no more", async () => {
+    const { store, network } = await openAcross(300);
+    goAway(network);
+    const left = expect(store.unlisten(1, 1)).rejects.toMatchObject({ name: "StorageError" });
+    await store[Symbol.asyncDispose]();
+    await left;
+  });
+
+  test("who was told that it does not, since its key packages could not be counted", async () => {
+    const { store } = await openAcross(10_000);
+    const mailbox = await mailboxOf(store);
+    vi.spyOn(Reads.prototype, "countKeys").mockRejectedValueOnce(new Error("not now"));
+    await expect(store.listen(mailbox)).rejects.toThrow("not now");
+    await vi.waitFor(async () => expect(await store.online()).toEqual([]));
+    const { claim } = await store.listen(mailbox);
+    await expect(store.online()).resolves.toEqual(["alice"]);
+    await expect(store.unlisten(mailbox, claim)).resolves.toBe(true);
   });
 });
 

@@ -19,7 +19,6 @@ import type {
   CommitRequest,
   Entry,
   KeyAccount,
-  Listening,
   MailboxState,
   NewDevice,
   Refused,
@@ -31,6 +30,7 @@ import type { Deleting } from "./deleting.ts";
 import type { Hints } from "./hints.ts";
 import { hintsOfCommit, hintsOfNames, hintsOfSend, type Item, itemOf } from "./items.ts";
 import type { Lane } from "./lane/lane.ts";
+import { listening } from "./listening.ts";
 import type { Reads } from "./reads.ts";
 import { wholeAccount } from "./tables/account-rows.ts";
 import { countRefusals } from "./tables/registry.ts";
@@ -81,26 +81,7 @@ export function postgresStore(parts: StoreParts): RelayStore {
     return { logId: logId(), ...(await reads.look(mailbox)) };
   }
 
-  async function listen(mailbox: number): Promise<Listening> {
-    const taken = ask(
-      ({ boxes, numbers, tables, now }) => {
-        const box = boxes.get(mailbox);
-        const claim = numbers.place();
-        const highWater = tables.mail.highWater(mailbox, now);
-        if (box !== undefined) boxes.change(mailbox, { listener: memory.relay, claim });
-        return { claim, highWater, lastRequest: box?.last_request ?? undefined, previous: box?.listener ?? undefined };
-      },
-      {
-        hints: { mailboxes: [mailbox], highWaters: [mailbox], places: 1 },
-        committed: ({ previous, claim }) => {
-          if (previous !== undefined && previous !== memory.relay) parts.superseded(previous, mailbox, claim);
-        },
-      },
-    );
-    const [{ claim, highWater, lastRequest }, keyPackages] = await Promise.all([taken, reads.countKeys(mailbox)]);
-    // It was given under the lock of the mailbox: all that is in it has a lower place.
-    return { logId: logId(), lastSeq: claim, highWater, keyPackages, lastRequest, claim };
-  }
+  const { listen, unlisten, end } = listening({ ...parts, ask });
 
   const later: (() => void)[] = [];
   function soon(start: () => void): void {
@@ -191,16 +172,7 @@ export function postgresStore(parts: StoreParts): RelayStore {
       catchUp();
       return listen(mailbox);
     },
-    unlisten: (mailbox, claim) =>
-      ask(
-        ({ boxes }) => {
-          const box = boxes.get(mailbox);
-          const had = box?.listener === memory.relay && box.claim === claim;
-          if (had) boxes.change(mailbox, { listener: null });
-          return had;
-        },
-        { hints: { mailboxes: [mailbox] } },
-      ),
+    unlisten,
     online: () => reads.online(),
 
     publishKeys: (mailbox, packages, lastResort, replace) =>
@@ -273,6 +245,7 @@ export function postgresStore(parts: StoreParts): RelayStore {
     audit: (last) => reads.audit(last),
     [Symbol.asyncDispose]: () => {
       catchUp();
+      end();
       return parts.end();
     },
   };
