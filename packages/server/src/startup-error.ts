@@ -81,7 +81,7 @@ export function explainEngine(
   error: Error & { hint?: unknown; code?: string },
 ): [message: string, hint: string] | undefined {
   const { name, message, hint } = error;
-  const { code = "" } = name === "LinkError" ? ((error.cause ?? {}) as { code?: string }) : error;
+  const { code = "" }: { code?: string } = name === "LinkError" ? (error.cause ?? {}) : error;
   const [, advice] = ENGINE_ADVICE.find(([codes]) => codes.test(code)) ?? [];
   if (name === "AddressError") return [message, "check --store or AIMESSAGE_STORE"];
   if (name === "EngineError") return [message, String(hint)];

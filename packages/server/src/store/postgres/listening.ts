@@ -23,7 +23,9 @@ export function listening({
   reads,
   logId,
   superseded,
-}: ListeningParts): Pick<RelayStore, "listen" | "unlisten"> {
+}: ListeningParts): Pick<RelayStore, "listen" | "unlisten"> & { end: () => void } {
+  let isOver = false;
+
   async function listen(mailbox: number): Promise<Listening> {
     let made: number | undefined;
     const taken = ask(
@@ -68,11 +70,12 @@ export function listening({
         { hints: { mailboxes: [mailbox] } },
       );
     } catch (error) {
-      // A disk that is full has room again, too.
-      if (!isAway(error) && !(error instanceof StorageError && error.reason === "storage_full")) throw error;
+      // A disk that is full has room again, too. With a relay that ends all that it has ends.
+      const isForNow = isAway(error) || (error instanceof StorageError && error.reason === "storage_full");
+      if (isOver || !isForNow) throw error;
       return new Promise((resolve) => unheard.add(() => resolve(unlisten(mailbox, claim))));
     }
   }
 
-  return { listen, unlisten };
+  return { listen, unlisten, end: () => void (isOver = true) };
 }

@@ -85,7 +85,7 @@ export function postgresStore(parts: StoreParts): RelayStore {
     return { logId: logId(), ...(await reads.look(mailbox)) };
   }
 
-  const { listen, unlisten } = listening({ ...parts, ask });
+  const { listen, unlisten, end } = listening({ ...parts, ask });
 
   const later: (() => Promise<void>)[] = [];
   /** What was put off and has begun. */
@@ -261,6 +261,7 @@ export function postgresStore(parts: StoreParts): RelayStore {
     audit: (last) => reads.audit(last),
     [Symbol.asyncDispose]: () => {
       catchUp();
+      end();
       return parts.end();
     },
   };
