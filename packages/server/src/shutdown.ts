@@ -29,18 +29,19 @@ export async function shutDown(server: Server, connections: Set<Connection>, dra
 /** Has clients go to other relays, some after the others. */
 async function handOver(connections: Set<Connection>, drain: number): Promise<void> {
   await delay(drain);
+  // However many parts there are: where the store is away none of them comes to rest.
+  const deadline = performance.now() + PATIENCE_MS;
   const all = [...connections];
   const size = Math.ceil(all.length / PART);
   for (let first = 0; first < all.length; first += size) {
     const some = all.slice(first, first + size);
     for (const connection of some) connection.stopReading();
-    await until(() => some.every((connection) => connection.isIdle));
+    await until(() => some.every((connection) => connection.isIdle), deadline);
     for (const connection of some) connection.goAway();
     if (first + size < all.length) await delay(BETWEEN_MS);
   }
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + PATIENCE_MS;
+async function until(condition: () => boolean, deadline = performance.now() + PATIENCE_MS): Promise<void> {
   while (!condition() && performance.now() < deadline) await delay(5);
 }
