@@ -93,6 +93,8 @@ export function postgresStore(parts: StoreParts): RelayStore {
       {
         hints: { mailboxes: [mailbox], highWaters: [mailbox], places: 1 },
         committed: ({ previous, claim }) => {
+          // It may have been heard of by another relay lately.
+          if (!memory.heard.has(mailbox)) memory.heard.set(mailbox, clock());
           if (previous !== undefined && previous !== memory.relay) parts.superseded(previous, mailbox, claim);
         },
       },
