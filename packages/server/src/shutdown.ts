@@ -8,8 +8,8 @@ const PATIENCE_MS = 2000;
 /** Of a cluster's relay, so many at a time: all at once would be a storm of logins at the others. */
 const PART = 20;
 const BETWEEN_MS = 250;
-/** For all of them. */
-const HAND_OVER_MS = 10_000;
+/** What all of them together may take for requests that have begun: where the store is away none comes to rest. */
+const HAND_OVER_MS = 5_000;
 
 /**
  * Takes no more, answers what has begun, closes every connection with 1001.

@@ -3,12 +3,19 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { eventually } from "../../../test/waiting.ts";
 import { check } from "../src/admin/check.ts";
+import { MemoryBlobs } from "../src/blobs/memory-blobs.ts";
+import { BlobPlace } from "../src/blobs/place.ts";
 import { createRelay } from "../src/index.ts";
+import { createLogTo } from "../src/log.ts";
 import { blobPath, MARK } from "../src/store/blob-layout.ts";
+import { openMemoryStore } from "../src/store/sqlite/sqlite.ts";
+import { StorageError } from "../src/store/store.ts";
+import { StoreWorld } from "../src/testing/store-world.ts";
 import { type Agent, newAgent } from "./agent.ts";
 import { folder } from "./folder.ts";
 import { runningRelay } from "./relay-process.ts";
@@ -140,4 +147,18 @@ test("[P-14.1] a relay that takes no files any more hands out those that it has,
   expect((await fetchBlob(relay.url, whole)).status).toBe(200);
   expect((await bring(relay.url, part, 400, randomBytes(600))).status).toBe(204);
   expect((await drop(relay.url, whole)).status).toBe(204);
+});
+
+test("[P-14.8] nothing is said of files while it is their database that cannot be asked, however long that takes", async () => {
+  await using world = await StoreWorld.open(openMemoryStore);
+  const { blobs, logId } = world.store;
+  const lines: string[] = [];
+  const log = createLogTo("text", { write: (line: string) => lines.push(line) });
+  const away = new StorageError("internal", new Error("the engine is away"), true);
+  const rows = { ...blobs, mark: () => delay(50).then(() => Promise.reject(away)) };
+  const place = new BlobPlace({ rows, store: new MemoryBlobs(), logId, log, patience: 10 });
+  expect(await place.isOurs()).toBe(false);
+  rows.mark = () => blobs.mark() as Promise<never>;
+  expect(await place.isOurs()).toBe(true);
+  expect(lines).toEqual([]);
 });

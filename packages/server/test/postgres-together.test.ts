@@ -123,6 +123,27 @@ describe.runIf(hasPostgres)("two stores", () => {
     await stays(url);
   });
 
+  test("know nothing against whoever listens at the other one: it is offered what waits in its turn", async () => {
+    const url = await database();
+    await using world = await open(url);
+    await using other = await open(url);
+    const [leaver, one, two, three] = await Promise.all(many(4, (at) => world.agent(`agent${at}`)));
+    const groupId = "t".repeat(64);
+    accepted(await world.found(one!, [leaver!, two!, three!], groupId));
+    for (const { mailbox } of [one!, two!]) {
+      await world.store.listen(mailbox);
+      await world.store.received(mailbox, 0);
+    }
+    await other.store.listen(three!.mailbox);
+    await world.store.keepStatement({ sender: leaver!.mailbox, groupId, kind: "leave", statement: "bGVhdmU=" });
+    const takers = new Set<number | undefined>();
+    for (let tries = 0; tries < 3; tries++) {
+      takers.add((await world.store.offers()).offers[0]?.mailbox);
+      world.now += 31_000;
+    }
+    expect(takers).toEqual(new Set([one!, two!, three!].map(({ mailbox }) => mailbox)));
+  });
+
   test("make an invite once", async () => {
     const url = await database();
     await using world = await open(url);

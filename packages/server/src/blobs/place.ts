@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "../log.ts";
 import type { BlobRows } from "../store/blob-rows.ts";
 import type { BlobStore } from "../store/blob-store.ts";
+import { StorageError } from "../store/store.ts";
 
 /** Files by which a place without a mark is known: of so many most are there still. */
 const KNOWN_BY = 500;
@@ -44,11 +45,14 @@ export class BlobPlace {
 
   /** Looks, and says in the log when that has changed. */
   async isOurs(): Promise<boolean> {
+    // What the database cannot say just now is not of the place, and others say it.
+    if (!(await this.#readMark())) return false;
     let why: unknown;
     const isOurs = await this.#lookWithin(this.#patience).catch((error: unknown) => {
       why = error;
       return false;
     });
+    if (isAway(why)) return false;
     if (isOurs !== this.#wasOurs) this.#say(isOurs, why);
     this.#wasOurs = isOurs;
     return isOurs;
@@ -66,8 +70,18 @@ export class BlobPlace {
     throw new Error("it does not answer");
   }
 
+  /** @returns whether the database could be asked */
+  async #readMark(): Promise<boolean> {
+    try {
+      this.#mark ??= await this.#rows.mark();
+      return true;
+    } catch (error) {
+      if (isAway(error)) return false;
+      throw error;
+    }
+  }
+
   async #look(): Promise<boolean> {
-    this.#mark ??= await this.#rows.mark();
     const owner = await this.#store.owner();
     if (this.#mark !== undefined) return owner === this.#mark;
     this.#claiming ??= this.#claim(owner).finally(() => (this.#claiming = undefined));
@@ -104,4 +118,8 @@ export class BlobPlace {
       `the folder of encrypted files is not the one that belongs to this database: none is taken, handed out or removed until it is there, as when its disk is mounted; mail goes on. If its files are lost for good, write ${mark} into ${this.#store.markedBy ?? "the file relay_id of the folder blobs"}`,
     );
   }
+}
+
+function isAway(error: unknown): boolean {
+  return error instanceof StorageError && error.isAway;
 }

@@ -222,5 +222,5 @@ export interface Tables extends Work {
     add(deed: Deed, outcome: DeedDone["outcome"]): void;
   };
   /** When mailboxes acknowledged or committed something last, as far as is remembered: Unix ms. */
-  readonly heard: Map<number, number>;
+  readonly heard: Pick<ReadonlyMap<number, number>, "get">;
 }

@@ -113,7 +113,8 @@ export class Batch {
     this.#looks = Object.assign({ relays }, ...this.#parts.map(({ looks }) => looks)) as Record<string, Look>;
     this.tables = {
       limits,
-      heard,
+      // What a mailbox has told another relay is not known here.
+      heard: { get: (mailbox) => (boxes.get(mailbox)?.listener === relay ? heard.get(mailbox) : now) },
       isListening: (mailbox) => {
         const listener = boxes.get(mailbox)?.listener;
         if (listener === null || listener === undefined || listener === relay) return listener === relay;

@@ -11,6 +11,7 @@ interface ListeningParts {
   ask: <T>(decide: (batch: Batch) => T, more: Parameters<typeof itemOf<T>>[1]) => Promise<T>;
   memory: Memory;
   reads: Reads;
+  clock: () => number;
   logId: () => string;
   /** Whether somebody else may be told: a relay, of a mailbox that was taken over. */
   superseded: (relay: number, mailbox: number, claim: number) => void;
@@ -21,6 +22,7 @@ export function listening({
   ask,
   memory,
   reads,
+  clock,
   logId,
   superseded,
 }: ListeningParts): Pick<RelayStore, "listen" | "unlisten"> & { end: () => void } {
@@ -39,6 +41,8 @@ export function listening({
       {
         hints: { mailboxes: [mailbox], highWaters: [mailbox], places: 1 },
         committed: ({ previous, claim }) => {
+          // It may have been heard of by another relay lately.
+          if (!memory.heard.has(mailbox)) memory.heard.set(mailbox, clock());
           if (previous !== undefined && previous !== memory.relay) superseded(previous, mailbox, claim);
         },
       },
