@@ -82,7 +82,7 @@ function explain(error: unknown): { code: string; message: Line; hint: string } 
     return {
       code: "fenced",
       message: `This relay is no part of its cluster any more: ${(error as Error).message}`,
-      hint: "start it again; nothing that it acknowledged is lost",
+      hint: "start it again; what it acknowledged is in PostgreSQL, if that was not put back itself",
     };
   if ((error as NodeJS.ErrnoException).syscall === "uv_cwd")
     return {

@@ -13,7 +13,7 @@ const Frame = z.discriminatedUnion("type", [
 const Message = z.discriminatedUnion("type", [
   /** Something was stored in these mailboxes. */
   z.object({ type: z.literal("wake"), mailboxes: z.array(Count) }),
-  /** Another relay has taken the mailbox over, by the claim of that number; without it, whatever is older. */
+  /** Another relay has taken the mailbox over, by the claim of that number. */
   z.object({ type: z.literal("superseded"), mailbox: Count, claim: Count }),
   /** Nobody may use the mailbox any more. */
   z.object({
