@@ -142,3 +142,9 @@ test("no error about a store has its password in it, whatever is wrong with its 
   for (const url of ["postgre://u:se/cret@h/db", "POSTGRE://u:secret@h", "http://u:se@cret@h", "x?password=secret"])
     expect(() => readConfig([], { AIMESSAGE_STORE: url })).toThrow(/^AIMESSAGE_STORE needs (?!.*cret)/s);
 });
+
+test("a password of a store may be in a variable, and in no argument", () => {
+  const url = "postgres://aimessage:secret@db1/aimessage";
+  expect(readConfig([], { AIMESSAGE_STORE: url })).toMatchObject({ store: url });
+  expect(() => readConfig(["--store", url], {})).toThrow(/^(?!.*secret).*argument/s);
+});

@@ -9,6 +9,7 @@ import { parseLimit } from "../config/options.ts";
 import { actions, type Flags } from "./actions.ts";
 import { asAdminError } from "./admin-error.ts";
 import { VERSION } from "../version.ts";
+import { hasPassword, PASSWORD_IN_ARGUMENT } from "../store/postgres/link/store-name.ts";
 import { type CommandName, commands, groupOf, groups, isAdminCommand } from "../config/commands.ts";
 
 interface Surroundings {
@@ -111,6 +112,7 @@ function whereOf(
   const isFlagged = given.db !== undefined || given.store !== undefined;
   const db = given.db ?? (isFlagged && !takesBoth ? undefined : env["DB_PATH"] || undefined);
   const store = given.store ?? (isFlagged && !takesBoth ? undefined : env["AIMESSAGE_STORE"] || undefined);
+  if (given.store !== undefined && hasPassword(given.store)) throw new UsageError(...PASSWORD_IN_ARGUMENT);
   if (db !== undefined && store !== undefined && !takesBoth)
     throw new UsageError(
       `${isFlagged ? "--store and --db" : "AIMESSAGE_STORE and DB_PATH"} exclude each other`,

@@ -8,6 +8,7 @@ import * as z from "zod";
 import { commandsHelp, isAdminCommand } from "./commands.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
 import { formatLimit, generalOptions, limitFlags, type Option, parseLimit } from "./options.ts";
+import { hasPassword, PASSWORD_IN_ARGUMENT } from "../store/postgres/link/store-name.ts";
 import { alone, type Bus } from "../store/bus.ts";
 import type { StoreOptions } from "../store/options.ts";
 import type { RelayStore } from "../store/store.ts";
@@ -219,6 +220,8 @@ function validate(given: Given, source: Readonly<Record<string, string>>): Confi
   }
   const { publicUrl, origin, tlsCert, tlsKey, metricsHost, metricsPort, logFormat, noLimits, store, drain, ...rest } =
     result.data;
+  if (store !== undefined && source["store"] === "--store" && hasPassword(store))
+    throw new UsageError(...PASSWORD_IN_ARGUMENT);
   // That an image names a folder by its environment says nothing about this relay.
   if (store !== undefined && source["db"] === "--db" && given["db"] !== undefined)
     throw new UsageError(
