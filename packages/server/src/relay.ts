@@ -39,7 +39,7 @@ import { Refusals } from "./refusals.ts";
 import { shutDown } from "./shutdown.ts";
 import { asStartupError } from "./startup-error.ts";
 import { engineLog, sayWhatIsLost, storageLog } from "./storage-log.ts";
-import { openStore } from "./store/open.ts";
+import { openStore } from "./open-store.ts";
 import { isShared } from "./store/shared.ts";
 import { boundSockets } from "./socket/sockets.ts";
 import { SteadyClock } from "./config/steady-clock.ts";

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
-import { type Bucket, parseBucket } from "../src/blobs/s3/bucket.ts";
+import { type Bucket, parseBucket } from "../src/config/bucket.ts";
 
 const KEY = "TESTKEY";
 const SECRET = "a secret/with+signs";

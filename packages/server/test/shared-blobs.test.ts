@@ -7,7 +7,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { database, hasPostgres } from "../../../test/postgres.ts";
 import { random } from "../../../test/processes/processes.ts";
 import { eventually } from "../../../test/waiting.ts";
-import type { BlobsAddress } from "../src/blobs/address.ts";
+import type { BlobsAddress } from "../src/config/blobs-address.ts";
 import { Blobs } from "../src/blobs/blobs.ts";
 import { BlobPlace } from "../src/blobs/place.ts";
 import { BucketBlobs } from "../src/blobs/s3/bucket-blobs.ts";

@@ -1,12 +1,12 @@
 import { becomeOwnerOf, type Output } from "@aimessage/sdk/program";
-import type { BlobsAddress } from "../blobs/address.ts";
+import type { BlobsAddress } from "../config/blobs-address.ts";
 import { UsageError } from "../config/usage-error.ts";
 import { AdminError } from "./admin-error.ts";
 import { backup } from "./backup.ts";
 import type { CommandName } from "../config/commands.ts";
 import { hashed, newInvite } from "./invites.ts";
 import { perform } from "./perform.ts";
-import { openPlace } from "./place.ts";
+import { openPlace } from "./open-place.ts";
 import { restore } from "./restore.ts";
 import * as text from "./text.ts";
 

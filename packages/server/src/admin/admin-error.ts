@@ -1,5 +1,5 @@
 import { UsageError } from "../config/usage-error.ts";
-import { explainEngine } from "../startup-error.ts";
+import { explainEngine } from "../store/explain-engine.ts";
 import { FolderLockedError } from "../store/sqlite/lock.ts";
 import { NewerSchemaError } from "../store/sqlite/migrations.ts";
 import { MovedError } from "../store/sqlite/moved.ts";

@@ -2,16 +2,9 @@ import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { blobPath, MARK } from "../store/blob-layout.ts";
+import type { Problem } from "../store/problem.ts";
 import { hasBlobs, missingMark, sealedRows } from "./blob-copies.ts";
 import { blobsIn, sizeOf } from "./blob-files.ts";
-
-export interface Problem {
-  /** A stable word. */
-  problem: string;
-  /** Rows or files that are concerned. */
-  count: number;
-  about: string;
-}
 
 /** A relay removes files without a row that are an hour old, and looks for them every hour. Milliseconds. */
 const LEFT_MS = 3 * 3_600_000;

@@ -2,7 +2,8 @@ import type { DatabaseSync } from "node:sqlite";
 import { GROUP_BYTES, ROW_BYTES } from "../store/charges.ts";
 import { SCHEMA_VERSION, schemaVersion } from "../store/sqlite/migrations.ts";
 import { freeBytes, isShort, reserveOn, reusableBytes } from "../store/sqlite/reserve.ts";
-import { brokenFiles, type Problem } from "./check-files.ts";
+import type { Problem } from "../store/problem.ts";
+import { brokenFiles } from "./check-files.ts";
 import { faultsOf, isDamage } from "./faults.ts";
 import { databaseFile, openReadOnly, requireDatabase } from "./read-only.ts";
 

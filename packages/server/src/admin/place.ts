@@ -1,6 +1,5 @@
 import type { AuditLine, Deed, DeedDone } from "../store/store.ts";
 import type { Checked } from "./check.ts";
-import { folderPlace } from "./folder-place.ts";
 import type { Invite } from "./invites.ts";
 import type { Stats } from "./stats.ts";
 import type { User, UserDetails } from "./users.ts";
@@ -22,12 +21,4 @@ export interface Place extends AsyncDisposable {
   invites(): Promise<Invite[]>;
   /** Has the relays do something, or does it here. */
   perform(deed: Deed): Promise<DeedDone["outcome"]>;
-}
-
-/** @param store URL of a cluster's database; undefined: the one in the folder `db`. */
-export async function openPlace({ db, store }: { db: string; store: string | undefined }): Promise<Place> {
-  if (store === undefined) return folderPlace(db);
-  // Without a cluster nobody needs the driver.
-  const { openClusterPlace } = await import("./cluster/cluster-place.ts");
-  return openClusterPlace(store);
 }

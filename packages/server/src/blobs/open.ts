@@ -3,7 +3,7 @@ import type { Config } from "../config/config.ts";
 import type { Log } from "../log.ts";
 import type { BlobStore } from "../store/blob-store.ts";
 import type { RelayStore } from "../store/store.ts";
-import type { BlobsAddress } from "./address.ts";
+import type { BlobsAddress } from "../config/blobs-address.ts";
 import { Blobs } from "./blobs.ts";
 import { FolderBlobs } from "./folder-blobs.ts";
 import { MemoryBlobs } from "./memory-blobs.ts";

@@ -1,6 +1,6 @@
 import { eachOptionOnce, explainParser, readDuration } from "@aimessage/sdk/program";
-import { type BlobsAddress, parseBlobs } from "../blobs/address.ts";
-import { BucketError } from "../blobs/s3/bucket.ts";
+import { type BlobsAddress, parseBlobs } from "./blobs-address.ts";
+import { BucketError } from "./bucket.ts";
 import type { BlobStore } from "../store/blob-store.ts";
 import { isLoopback } from "@aimessage/sdk/protocol";
 import { Command, CommanderError, Option as Flag } from "commander";

@@ -1,7 +1,7 @@
 /** Encrypted files, from where one side has them to where the other has. */
 import { realpathSync, statSync } from "node:fs";
 import { resolve } from "node:path";
-import type { BlobsAddress } from "../../blobs/address.ts";
+import type { BlobsAddress } from "../../config/blobs-address.ts";
 import { elsewhere } from "../../blobs/open.ts";
 import type { BlobStore } from "../../store/blob-store.ts";
 import { AdminError } from "../admin-error.ts";

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { realpathSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { DAY_MS } from "../../store/days.ts";
-import type { BlobsAddress } from "../../blobs/address.ts";
+import type { BlobsAddress } from "../../config/blobs-address.ts";
 import type { Sql } from "../../store/postgres/link/link.ts";
 import { nameOfStore } from "../../store/postgres/link/store-name.ts";
 import { newMark, readClusterMark, setClusterMark } from "../../store/postgres/move-marks.ts";

@@ -1,4 +1,4 @@
-import type { BlobsAddress } from "../../blobs/address.ts";
+import type { BlobsAddress } from "../../config/blobs-address.ts";
 
 /** What of a table goes where: rows as the other side gives them, for the columns of this one. */
 export interface MovedTable {

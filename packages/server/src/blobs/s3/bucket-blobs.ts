@@ -1,7 +1,7 @@
 import type { BlobStore, Kept } from "../../store/blob-store.ts";
 import { MARK } from "../../store/blob-layout.ts";
 import { Lane } from "../lane.ts";
-import type { Bucket } from "./bucket.ts";
+import type { Bucket } from "../../config/bucket.ts";
 import {
   digestOf,
   endOf,

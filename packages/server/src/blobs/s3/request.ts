@@ -1,7 +1,7 @@
 import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Bucket } from "./bucket.ts";
+import type { Bucket } from "../../config/bucket.ts";
 import { signed } from "./sign.ts";
 
 /** Connections at a time, and requests on them; the rest waits. */

@@ -1,12 +1,6 @@
 /** AWS Signature Version 4, as S3 has it: a request whose body is there, signed in a header. */
 import { createHash, createHmac } from "node:crypto";
-
-export interface Credentials {
-  keyId: string;
-  secret: string;
-  /** Of credentials that are good for a while. */
-  session: string | undefined;
-}
+import type { Credentials } from "../../config/bucket.ts";
 
 export interface ToSign {
   method: string;

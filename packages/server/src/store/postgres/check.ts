@@ -1,4 +1,4 @@
-import type { Problem } from "../../admin/check-files.ts";
+import type { Problem } from "../problem.ts";
 import { GROUP_BYTES, ROW_BYTES } from "../charges.ts";
 import { LEAST_CHARGE } from "../decisions/blob.ts";
 import { parseAddress } from "./link/address.ts";

@@ -1,7 +1,7 @@
-import type { Config } from "../config/config.ts";
-import type { StoreOptions } from "./options.ts";
-import { openMemoryStore, openSqliteStore } from "./sqlite/sqlite.ts";
-import type { RelayStore } from "./store.ts";
+import type { Config } from "./config/config.ts";
+import type { StoreOptions } from "./store/options.ts";
+import { openMemoryStore, openSqliteStore } from "./store/sqlite/sqlite.ts";
+import type { RelayStore } from "./store/store.ts";
 
 /** Longer than a command of an administrator holds the folder, and short beside a start. Milliseconds. */
 const LOCK_PATIENCE_MS = 500;
@@ -15,7 +15,7 @@ export async function openStore(
   if (store === "memory") return openMemoryStore(options);
   if (store === "sqlite") return openSqliteStore(db, { ...options, lockPatienceMs: LOCK_PATIENCE_MS });
   // A relay of its own does without the driver.
-  const { openPostgresStore } = await import("./postgres/postgres.ts");
+  const { openPostgresStore } = await import("./store/postgres/postgres.ts");
   const { clock: _, ...rest } = options;
   return openPostgresStore({ ...rest, url: store, enginePatience });
 }

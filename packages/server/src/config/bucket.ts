@@ -1,4 +1,9 @@
-import type { Credentials } from "./sign.ts";
+export interface Credentials {
+  keyId: string;
+  secret: string;
+  /** Of credentials that are good for a while. */
+  session: string | undefined;
+}
 
 /** Where objects lie, and as whom they are asked for. Holds no secret that could be printed. */
 export interface Bucket {

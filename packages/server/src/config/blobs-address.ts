@@ -1,4 +1,4 @@
-import { type Bucket, parseBucket } from "./s3/bucket.ts";
+import { type Bucket, parseBucket } from "./bucket.ts";
 
 /** Where the encrypted files of several relays lie: what `--files` says. */
 export type BlobsAddress = { folder: string } | { bucket: Bucket };
