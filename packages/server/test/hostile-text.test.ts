@@ -38,8 +38,15 @@ async function safely(words: string[], env: Record<string, string> = {}) {
 // Bun takes no such host, and throws at once.
 test.skipIf(onBun)("no command and no option prints what was typed as it is", async () => {
   const db = join(folder(), HOSTILE);
-  const lines = [[HOSTILE], [`--${HOSTILE}`], ["user", HOSTILE], ["--db", HOSTILE, "--port", "x"]];
-  for (const { flag } of [...generalOptions, ...limitFlags]) if (flag !== "--db") lines.push([flag, HOSTILE]);
+  const lines = [
+    [HOSTILE],
+    [`--${HOSTILE}`],
+    ["user", HOSTILE],
+    ["--db", HOSTILE, "--port", "x"],
+    ["--files", HOSTILE, "--port", "x"],
+  ];
+  for (const { flag } of [...generalOptions, ...limitFlags])
+    if (flag !== "--db" && flag !== "--files") lines.push([flag, HOSTILE]);
   for (const path of paths) {
     lines.push([...path, HOSTILE, "--db", db], [...path, HOSTILE, HOSTILE, "--db", db], [...path, `--${HOSTILE}`]);
     lines.push([...path, `--db=${db}`, ...(needsOne(path) ? ["x"] : [])]);
