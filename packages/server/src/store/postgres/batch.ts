@@ -104,6 +104,7 @@ export class Batch {
     const audit = new Audit(now);
     const upkeep = (this.upkeep = new Upkeep(memory.days, now));
     requests.onAdd = (at) => upkeep.hasDayOf(at);
+    accounts.forgotten = () => groups.forgotten ?? [];
     mail.isWaiting = (mailbox, seq) => requests.wasWaiting(mailbox, seq);
     mail.onHold = (ids, body) => blobs.hold(ids, body);
     // Mail goes behind files, which it sets free as they are then; charges come last, when all is counted.

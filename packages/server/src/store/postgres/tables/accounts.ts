@@ -86,7 +86,11 @@ export class Accounts implements Part {
             ),
           ),
         ),
-      "accounts after": (sql, keys) => this.#list(keys, (key) => sql<SeenAccount>(SEEN, valuesOf(key))),
+      "accounts after": (sql, keys) =>
+        this.#list(keys, (key) => {
+          const [name, limit, ...forgotten] = valuesOf(key);
+          return sql<SeenAccount>(SEEN, [name, limit, forgotten]);
+        }),
     };
   }
 
@@ -104,6 +108,9 @@ export class Accounts implements Part {
     if (!this.#lists.has(key)) throw new Missing(look, key);
     return this.#lists.get(key);
   }
+
+  /** Groups that this batch has forgotten, which are read still: set by the groups. Who was in no other one is unused. */
+  forgotten: () => readonly string[] = () => [];
 
   readonly tables: Tables["accounts"] = {
     find: (username) => (isName(username) ? this.#find(usernameKey(username)) : undefined),
@@ -155,7 +162,7 @@ export class Accounts implements Part {
       this.#gone.push(mailbox);
     },
     surplusDevices: (name, kept) => this.#listed("surplus devices", keyOf(name, kept)) as number[],
-    after: (name, limit) => this.#listed("accounts after", keyOf(name, limit)) as SeenAccount[],
+    after: (name, limit) => this.#listed("accounts after", keyOf(name, limit, ...this.forgotten())) as SeenAccount[],
   };
 
   #change(mailbox: number, change: Partial<Box>): void {

@@ -35,7 +35,8 @@ export class Groups implements Part {
   readonly #found = new Map<string, Group | undefined>();
   readonly #ofName = new Map<string, Membership[]>();
   readonly #ofMailbox = new Map<number, Membership[]>();
-  #old: string[] | undefined;
+  /** Groups that a sweep of this batch forgets. */
+  forgotten: string[] | undefined;
   /** Statements of what is rare, as they come. */
   #statements: [text: string, values: unknown[]][] = [];
 
@@ -72,8 +73,8 @@ export class Groups implements Part {
           `(SELECT group_id FROM groups WHERE used < $1 LIMIT $3::bigint) UNION (SELECT group_id FROM groups WHERE ended < $2 LIMIT $3::bigint)`,
           [day, endedDay, limit],
         );
-        this.#old = rows.map(({ group_id }) => group_id);
-        await this.read(sql, this.#old);
+        this.forgotten = rows.map(({ group_id }) => group_id);
+        await this.read(sql, this.forgotten);
       },
     };
   }
@@ -172,12 +173,12 @@ export class Groups implements Part {
       const { limits, now, relay } = this.#context;
       const mailDays = Math.ceil(limits.mailboxAge / DAY_MS) + 1;
       const days = Math.max(Math.ceil(limits.groupAge / DAY_MS), mailDays);
-      if (this.#old === undefined)
+      if (this.forgotten === undefined)
         throw new Missing("old groups", keyOf(dayOf(now) - days, dayOf(now) - mailDays, limit));
       // Somebody may have used one just now: under the locks of its members it is old, or is asked for no more.
-      each(this.#old, (groupId) => this.#find(groupId));
-      if (this.#old.length > 0) this.#statements.push([FORGET, [relay, this.#old]]);
-      return this.#old.length;
+      each(this.forgotten, (groupId) => this.#find(groupId));
+      if (this.forgotten.length > 0) this.#statements.push([FORGET, [relay, this.forgotten]]);
+      return this.forgotten.length;
     },
   };
 
