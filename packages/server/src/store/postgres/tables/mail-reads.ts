@@ -31,6 +31,10 @@ export const HIGH_WATER = `SELECT m.mailbox, (SELECT seq FROM entries e WHERE e.
     AND (expires_at IS NULL OR expires_at > $2::bigint OR pos IS NOT NULL) ORDER BY seq DESC LIMIT 1) AS seq
   FROM mailboxes m WHERE m.mailbox = ANY ($1::bigint[])`;
 
+const FOLLOWED = `SELECT x.at FROM unnest($1::bigint[], $2::text[], $3::bigint[]) WITH ORDINALITY x(m, g, s, at) WHERE EXISTS
+  (SELECT 1 FROM entries e WHERE e.mailbox = x.m AND e.seq > x.s AND e.group_id = x.g AND e.kind = 'application'
+    AND NOT EXISTS (SELECT 1 FROM unnest($4::bigint[], $5::bigint[]) gone(at, seq) WHERE gone.at = x.at AND gone.seq = e.seq))`;
+
 interface Expiry {
   mailbox: number;
   seq: number;
@@ -98,12 +102,15 @@ export class MailReads {
           this.#texts.set(body, text);
       },
       followed: async (sql, keys) => {
-        const all = keys.map((key) => valuesOf(key) as [number, string, number]);
-        const rows = await sql<{ at: number }>(
-          `SELECT x.at FROM unnest($1::bigint[], $2::text[], $3::bigint[]) WITH ORDINALITY x(m, g, s, at) WHERE EXISTS
-            (SELECT 1 FROM entries e WHERE e.mailbox = x.m AND e.seq > x.s AND e.group_id = x.g AND e.kind = 'application')`,
-          [all.map(([mailbox]) => mailbox), all.map(([, group]) => group), all.map(([, , seq]) => seq)],
-        );
+        const all = keys.map((key) => valuesOf(key) as [number, string, number, ...number[]]);
+        const gone = all.flatMap(([, , , ...seqs], at) => seqs.map((seq) => ({ at: at + 1, seq })));
+        const rows = await sql<{ at: number }>(FOLLOWED, [
+          all.map(([mailbox]) => mailbox),
+          all.map(([, group]) => group),
+          all.map(([, , seq]) => seq),
+          gone.map(({ at }) => at),
+          gone.map(({ seq }) => seq),
+        ]);
         for (const key of keys) this.#followed.set(key, false);
         for (const { at } of rows) this.#followed.set(keys[at - 1] ?? "", true);
       },
@@ -167,8 +174,9 @@ export class MailReads {
     return found("text", String(body), this.#texts.get(body));
   }
 
-  isFollowed({ mailbox, groupId = "", seq }: Pick<Swept, "mailbox" | "groupId" | "seq">): boolean {
-    const key = keyOf(mailbox, groupId, seq);
+  /** @param gone Places of what this batch has removed behind it, which is read still */
+  isFollowed({ mailbox, groupId = "", seq }: Pick<Swept, "mailbox" | "groupId" | "seq">, gone: number[]): boolean {
+    const key = keyOf(mailbox, groupId, seq, ...gone);
     return found("followed", key, this.#followed.get(key));
   }
 }

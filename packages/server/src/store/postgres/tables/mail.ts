@@ -108,7 +108,11 @@ export class Mail implements Part {
           .filter((entry) => entry.mailbox === mailbox)
           .map((entry) => ({ ...entry, pos: entry.pos, body: entry.body?.id })),
       ].slice(0, limit),
-    isFollowed: (commit) => this.reads.isFollowed(commit),
+    isFollowed: (commit) =>
+      this.reads.isFollowed(
+        commit,
+        [...this.#removed.values()].filter((entry) => isBehind(entry, commit)).map(({ seq }) => seq),
+      ),
     bodyText: (body) => this.reads.text(body),
     isFirst: (body) => {
       const isFirst = !this.#context.told.has(body) && !this.#toldNow.has(body);
@@ -241,6 +245,10 @@ export class Mail implements Part {
   committed(): void {
     for (const body of this.#toldNow) this.#context.told.set(body, true);
   }
+}
+
+function isBehind(entry: Swept, { mailbox, groupId, seq }: Swept): boolean {
+  return entry.mailbox === mailbox && entry.groupId === groupId && entry.seq > seq && entry.kind === "application";
 }
 
 type Charged = Pick<NewEntry, "mailbox" | "kind" | "bytes" | "from"> & Payer;
