@@ -5,6 +5,7 @@ import { budgetCases } from "./budget-cases.ts";
 import { blobCases } from "./blob-cases.ts";
 import { inviteCases } from "./invite-cases.ts";
 import { peerCases } from "./peer-cases.ts";
+import { sweepCases } from "./sweep-cases.ts";
 import { teamCases } from "./team-cases.ts";
 import { teamShareCases } from "./team-share-cases.ts";
 import { accepted, assertRefused, type StoreCase, StoreWorld } from "./store-world.ts";
@@ -198,18 +199,6 @@ const cases: Record<string, StoreCase["run"]> = {
     assert.equal((await claim(alice)).lastResort, true);
   },
 
-  async "an account that was in a group alone goes with the sweep that forgets the group"(open) {
-    await using world = await StoreWorld.open(open, { unusedAccountAge: DAY, groupAge: DAY, mailboxAge: DAY });
-    const [alice, bob] = [await world.agent("alice"), await world.agent("bob")];
-    accepted(await world.open(alice, bob, "g"));
-    await world.store.received(bob.mailbox, (await world.store.look(bob.mailbox)).lastSeq);
-    world.now += 10 * DAY;
-    await world.sweep();
-    // One that has sent something is used, and bob has not.
-    assert.equal((await world.store.account("alice"))?.kind, "key");
-    assert.equal(await world.store.account("bob"), undefined);
-  },
-
   async "whoever registers the name of a removed account hears nothing of what that had sent"(open) {
     await using world = await StoreWorld.open(open);
     const [alice, bob] = [await world.agent("alice"), await world.agent("bob")];
@@ -296,6 +285,7 @@ const cases: Record<string, StoreCase["run"]> = {
 export const relayStoreCases: StoreCase[] = Object.entries({
   ...cases,
   ...peerCases,
+  ...sweepCases,
   ...teamCases,
   ...teamShareCases,
   ...budgetCases,

@@ -100,14 +100,7 @@ export class Mail implements Part {
       const old = this.#listed("old", time, after, limit);
       return { old, next: old.length < limit ? 0 : (old.at(-1)?.seq ?? 0) };
     },
-    // With what has come in the same batch: a mailbox that is forgotten leaves nothing behind.
-    inMailbox: (mailbox, limit) =>
-      [
-        ...this.#listed("in mailbox", mailbox, limit),
-        ...this.#added
-          .filter((entry) => entry.mailbox === mailbox)
-          .map((entry) => ({ ...entry, pos: entry.pos, body: entry.body?.id })),
-      ].slice(0, limit),
+    inMailbox: (mailbox, limit) => this.#listed("in mailbox", mailbox, limit),
     isFollowed: (commit) =>
       this.reads.isFollowed(
         commit,
@@ -120,9 +113,7 @@ export class Mail implements Part {
       return isFirst;
     },
     remove: (entry) => {
-      const own = this.#added.findIndex(({ mailbox, seq }) => mailbox === entry.mailbox && seq === entry.seq);
-      if (own < 0) this.#removed.set(keyOf(entry.mailbox, entry.seq), entry);
-      else this.#added.splice(own, 1);
+      this.#removed.set(keyOf(entry.mailbox, entry.seq), entry);
       this.#release(entry, 1);
     },
     toStub: (entry, sha256) => {
