@@ -1,28 +1,13 @@
+import { devices, names } from "../../store/postgres/tables/account-rows.ts";
+import { blobTable } from "../../store/postgres/tables/blobs.ts";
+import { BOX_FACTS } from "../../store/postgres/tables/boxes.ts";
+import { entryTable } from "../../store/postgres/tables/entries.ts";
+import { groupWrites, memberWrites } from "../../store/postgres/tables/group-rows.ts";
+import { claims, lastResorts } from "../../store/postgres/tables/key-package-rows.ts";
+import { invites } from "../../store/postgres/tables/registry.ts";
+import { requestTable } from "../../store/postgres/tables/requests.ts";
+import { statementTable } from "../../store/postgres/tables/statements.ts";
 import type { MovedTable } from "./tables.ts";
-
-const ENTRY = {
-  mailbox: "bigint",
-  seq: "bigint",
-  sender: "text",
-  from_name: "text",
-  device: "text",
-  kind: "text",
-  session_id: "text",
-  group_id: "text",
-  epoch: "bigint",
-  message_id: "text",
-  expires_at: "bigint",
-  stored_at: "bigint",
-  bytes: "bigint",
-  status: "text",
-  reason: "text",
-  unknown: "boolean",
-  stranger: "boolean",
-  address: "bigint",
-  pos: "bigint",
-  body: "bigint",
-  message: "text",
-} as const;
 
 /**
  * Tables of a cluster, and what SQLite has for them. Flags are 1 or 0 there. `as_json` and `request_hash` are functions of `sqlite-side.ts`.
@@ -36,40 +21,18 @@ export const intoCluster: MovedTable[] = [
   },
   {
     table: "accounts",
-    columns: { name: "text", username: "text", kind: "text", mailbox: "bigint", address: "bigint" },
+    columns: names.columns,
     select: "SELECT name, username, kind, mailbox, address FROM accounts ORDER BY name",
   },
   {
     table: "devices",
-    columns: {
-      mailbox: "bigint",
-      device_key: "bytea",
-      certificate: "bytea",
-      counter: "bigint",
-      identity_key: "bytea",
-      derived_key: "bytea",
-    },
+    columns: devices.columns,
     select: `SELECT m.mailbox, device_key, certificate, counter, identity_key, derived_key
       FROM mailboxes m LEFT JOIN accounts a ON a.name = m.name AND a.mailbox = m.mailbox ORDER BY m.mailbox`,
   },
   {
     table: "mailboxes",
-    columns: {
-      mailbox: "bigint",
-      name: "text",
-      device: "text",
-      closed: "text",
-      drained: "boolean",
-      username: "text",
-      kind: "text",
-      disabled: "boolean",
-      address: "bigint",
-      seen: "bigint",
-      entered: "boolean",
-      login_counter: "bigint",
-      last_seq: "bigint",
-      last_request: "text",
-    },
+    columns: BOX_FACTS,
     select: `SELECT m.mailbox, m.name, device, closed, drained IS 1 AS drained, a.username, a.kind, a.disabled IS 1 AS disabled, a.address,
         coalesce(a.seen, 0) AS seen, a.entered IS 1 AS entered, login_counter,
         coalesce((SELECT max(seq) FROM entries e WHERE e.mailbox = m.mailbox), 0) AS last_seq, r.id AS last_request
@@ -83,76 +46,33 @@ export const intoCluster: MovedTable[] = [
   },
   {
     table: "entries",
-    columns: ENTRY,
+    columns: entryTable.columns,
     select: `SELECT mailbox, seq, sender, from_name, device, kind, as_json(session_id) AS session_id, group_id, epoch, message_id, expires_at,
         stored_at, bytes, status, reason, unknown IS 1 AS unknown, stranger IS 1 AS stranger, address, pos, body, as_json(message) AS message
       FROM entries ORDER BY seq`,
   },
   {
     table: "requests",
-    columns: {
-      sender: "bigint",
-      id: "bytea",
-      digest: "bytea",
-      mailbox: "bigint",
-      seq: "bigint",
-      at: "bigint",
-      answer: "text",
-    },
+    columns: requestTable.columns,
     select: `SELECT sender, request_hash(kind, id) AS id, substr(digest, 1, 16) AS digest, mailbox, seq, at, answer
       FROM requests ORDER BY number`,
   },
   {
     table: "groups",
-    columns: {
-      number: "bigint",
-      group_id: "text",
-      epoch: "bigint",
-      opener: "bigint",
-      address: "bigint",
-      used: "bigint",
-      ended: "bigint",
-      team: "boolean",
-      floor: "bigint",
-      pos: "bigint",
-      pos_before: "bigint",
-    },
+    columns: { number: "bigint", ...groupWrites.columns },
     select: `SELECT rowid AS number, group_id, epoch, opener, address, used, ended, team IS 1 AS team, floor, pos, pos_before
       FROM groups ORDER BY rowid`,
   },
   {
     table: "members",
-    columns: {
-      group_id: "text",
-      mailbox: "bigint",
-      name: "text",
-      device: "text",
-      team: "boolean",
-      joined: "bigint",
-      lapsed: "boolean",
-      leaves: "boolean",
-      away_since: "bigint",
-      adder: "text",
-      adder_address: "bigint",
-      rejoined_at: "bigint",
-    },
+    columns: memberWrites.columns,
     select: `SELECT group_id, m.mailbox, coalesce(m.name, b.name, '') AS name, coalesce(m.device, b.device, '') AS device,
         m.name IS NOT NULL AS team, joined, lapsed IS 1 AS lapsed, leaves IS 1 AS leaves, away_since, adder, adder_address, rejoined_at
       FROM members m LEFT JOIN mailboxes b ON b.mailbox = m.mailbox ORDER BY group_id, m.mailbox`,
   },
   {
     table: "statements",
-    columns: {
-      group_id: "text",
-      name: "text",
-      kind: "text",
-      statement: "text",
-      offered_to: "bigint",
-      tries: "bigint",
-      looks: "bigint",
-      due_at: "bigint",
-      address: "bigint",
-    },
+    columns: statementTable.columns,
     select: `SELECT group_id, name, kind, statement, offered_to, tries, looks, due_at, address FROM statements ORDER BY group_id, name`,
   },
   {
@@ -170,20 +90,12 @@ export const intoCluster: MovedTable[] = [
   },
   {
     table: "last_resorts",
-    columns: { mailbox: "bigint", package: "bytea", address: "bigint", published_at: "bigint", valid_until: "bigint" },
+    columns: lastResorts.columns,
     select: `SELECT mailbox, package, address, published_at, valid_until FROM last_resorts ORDER BY mailbox`,
   },
   {
     table: "claims",
-    columns: {
-      claimant: "bigint",
-      mailbox: "bigint",
-      package: "bytea",
-      address: "bigint",
-      published_at: "bigint",
-      valid_until: "bigint",
-      claimed_at: "bigint",
-    },
+    columns: claims.columns,
     select: `SELECT claimant, mailbox, package, address, published_at, valid_until, coalesce(claimed_at, 0) AS claimed_at
       FROM claims ORDER BY claimant, mailbox`,
   },
@@ -194,34 +106,12 @@ export const intoCluster: MovedTable[] = [
   },
   {
     table: "invites",
-    columns: {
-      id: "text",
-      hash: "text",
-      uses: "bigint",
-      used: "bigint",
-      created_at: "bigint",
-      expires_at: "bigint",
-      revoked: "boolean",
-    },
+    columns: invites.columns,
     select: "SELECT id, hash, uses, used, created_at, expires_at, revoked IS 1 AS revoked FROM invites ORDER BY id",
   },
   {
     table: "blobs",
-    columns: {
-      id: "text",
-      owner: "text",
-      address: "bigint",
-      request_id: "text",
-      token_hash: "bytea",
-      read_hash: "bytea",
-      bytes: "bigint",
-      readers: "bigint",
-      come: "bigint",
-      sealed: "boolean",
-      held: "bigint",
-      touched_at: "bigint",
-      expires_at: "bigint",
-    },
+    columns: blobTable.columns,
     select: `SELECT id, owner, address, request_id, token_hash, read_hash, bytes, readers, come, sealed IS 1 AS sealed, held, touched_at, expires_at
       FROM blobs ORDER BY id`,
   },

@@ -1,4 +1,5 @@
 import type { BlobsAddress } from "../../config/blobs-address.ts";
+import type { ColumnType } from "../../store/postgres/tables/columns.ts";
 
 /** What of a table goes where: rows as the other side gives them, for the columns of this one. */
 export interface MovedTable {
@@ -10,8 +11,6 @@ export interface MovedTable {
   /** Columns that are free text in SQLite, and JSON in the engine, whose text takes no NUL. */
   json?: readonly string[];
 }
-
-export type ColumnType = "bigint" | "text" | "bytea" | "boolean";
 
 /** What has been moved. */
 export interface Moved {

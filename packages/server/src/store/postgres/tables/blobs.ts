@@ -31,7 +31,7 @@ export interface BlobRow {
   expires_at: number;
 }
 
-const table = tableWrites<BlobRow>("blobs", ["id"], {
+export const blobTable = tableWrites<BlobRow>("blobs", ["id"], {
   id: "text",
   owner: "text",
   address: "bigint",
@@ -196,7 +196,7 @@ export class BlobTable implements Part {
     const gone = [...this.#rows.made].filter(([, row]) => row === undefined).map(([id]) => id);
     if (gone.length > 0) send("DELETE FROM blobs WHERE id = ANY ($1::text[])", [gone]);
     const kept = this.#rows.kept;
-    if (kept.length > 0) send(table.upsert, table.values(kept));
+    if (kept.length > 0) send(blobTable.upsert, blobTable.values(kept));
     for (const owner of this.#disowned) send(DISOWN, [this.#relay, owner, payers.blobsOf(owner)]);
   }
 }

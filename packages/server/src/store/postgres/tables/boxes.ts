@@ -53,7 +53,8 @@ const amounts = Object.fromEntries(
   ]),
 ) as Record<keyof Totals, "bigint">;
 
-const table = tableWrites<Box>("mailboxes", ["mailbox"], {
+/** Columns that say something of the mailbox and its account, whichever relays live, and that are not counted. */
+export const BOX_FACTS = {
   mailbox: "bigint",
   name: "text",
   device: "text",
@@ -67,8 +68,12 @@ const table = tableWrites<Box>("mailboxes", ["mailbox"], {
   entered: "boolean",
   login_counter: "bigint",
   last_seq: "bigint",
-  read_seq: "bigint",
   last_request: "text",
+} as const;
+
+const boxTable = tableWrites<Box>("mailboxes", ["mailbox"], {
+  ...BOX_FACTS,
+  read_seq: "bigint",
   listener: "bigint",
   claim: "bigint",
   ...amounts,
@@ -186,9 +191,9 @@ export class Boxes extends Rows<number, Box> implements Part {
         if (before !== undefined) removed.push(before);
       } else (before === undefined ? added : changed).push(box);
     }
-    if (removed.length > 0) send(table.remove, table.keys(removed));
-    if (added.length > 0) send(table.insert, table.values(added));
-    if (changed.length > 0) send(table.update, table.values(changed));
+    if (removed.length > 0) send(boxTable.remove, boxTable.keys(removed));
+    if (added.length > 0) send(boxTable.insert, boxTable.values(added));
+    if (changed.length > 0) send(boxTable.update, boxTable.values(changed));
   }
 }
 

@@ -1,9 +1,10 @@
 /** The engine's word for a type of values, and whether they name the row. */
 export type Columns<R> = { readonly [K in keyof R]: ColumnType };
-type ColumnType = "bigint" | "text" | "bytea" | "boolean" | "int";
+export type ColumnType = "bigint" | "text" | "bytea" | "boolean";
 
 /** Statements that write many rows of a table at once: each takes a list for each column. */
 export interface TableWrites<R> {
+  columns: Columns<R>;
   insert: string;
   /** Inserts, or changes the row with the same key. */
   upsert: string;
@@ -33,6 +34,7 @@ export function tableWrites<R extends object>(
   const take = (rows: readonly R[], names: readonly (keyof R & string)[]): unknown[] =>
     names.map((name) => rows.map((row) => row[name] ?? null));
   return {
+    columns,
     insert,
     upsert: `${insert} ON CONFLICT (${key.join(", ")}) DO ${rest.length === 0 ? "NOTHING" : `UPDATE SET ${set}`}`,
     update: `UPDATE ${table} t SET ${rest.map((name) => `${name} = x.${name}`).join(", ")}

@@ -17,7 +17,7 @@ export interface EntryRow extends EntryFields {
   message: string;
 }
 
-const table = tableWrites<EntryRow>("entries", ["mailbox", "seq"], {
+export const entryTable = tableWrites<EntryRow>("entries", ["mailbox", "seq"], {
   mailbox: "bigint",
   seq: "bigint",
   sender: "text",
@@ -98,7 +98,7 @@ export function entryWrites(send: Send, changes: MailChanges): void {
       bodies.map(({ text }) => text),
       bodies.map(({ blobs }) => blobs.length > 0),
     ]);
-  if (added.length > 0) send(table.insert, table.values(added.map(toRow)));
+  if (added.length > 0) send(entryTable.insert, entryTable.values(added.map(toRow)));
   if (released.length > 0) releaseFiles(send, released, now);
 }
 

@@ -95,7 +95,7 @@ export interface InviteRow {
   revoked: boolean;
 }
 
-const invites = tableWrites<InviteRow>("invites", ["id"], {
+export const invites = tableWrites<InviteRow>("invites", ["id"], {
   id: "text",
   hash: "text",
   uses: "bigint",

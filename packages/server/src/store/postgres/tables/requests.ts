@@ -22,7 +22,7 @@ interface RequestRow {
   answer: string | null;
 }
 
-const table = tableWrites<RequestRow>("requests", ["sender", "id"], {
+export const requestTable = tableWrites<RequestRow>("requests", ["sender", "id"], {
   sender: "bigint",
   id: "bytea",
   digest: "bytea",
@@ -112,7 +112,7 @@ export class Requests implements Part {
   }
 
   write(send: Send): void {
-    if (this.#added.size > 0) send(table.insert, table.values([...this.#added.values()]));
+    if (this.#added.size > 0) send(requestTable.insert, requestTable.values([...this.#added.values()]));
   }
 }
 

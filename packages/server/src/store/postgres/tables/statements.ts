@@ -21,7 +21,7 @@ interface StatementRow {
   address: number | null;
 }
 
-const table = tableWrites<StatementRow>("statements", ["group_id", "name"], {
+export const statementTable = tableWrites<StatementRow>("statements", ["group_id", "name"], {
   group_id: "text",
   name: "text",
   kind: "text",
@@ -158,8 +158,8 @@ export class Statements implements Part {
   write(send: Send): void {
     const kept = [...this.#made.values()].filter((row) => row !== undefined);
     const gone = [...this.#made].filter(([, row]) => row === undefined).flatMap(([key]) => this.#rows.get(key) ?? []);
-    if (gone.length > 0) send(table.remove, table.keys(gone));
-    if (kept.length > 0) send(table.upsert, table.values(kept));
+    if (gone.length > 0) send(statementTable.remove, statementTable.keys(gone));
+    if (kept.length > 0) send(statementTable.upsert, statementTable.values(kept));
   }
 }
 
