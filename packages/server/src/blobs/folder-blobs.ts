@@ -1,9 +1,8 @@
-import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { BlobStore, Kept } from "../store/blob-store.ts";
 import { blobPath, syncNames } from "../store/blob-layout.ts";
-import { filesIn, FolderMark, freeIn, piecesOf, READ, unlessGone, WRITE, writeAll } from "./folder-files.ts";
+import { filesIn, FolderMark, freeIn, openPart, piecesOf, READ, unlessGone, WRITE, writeAll } from "./folder-files.ts";
 import { Lane } from "./lane.ts";
 
 /** Files that are kept open between two parts. */
@@ -116,7 +115,12 @@ export class FolderBlobs implements BlobStore {
   }
 
   #forWriting(id: string, isFirst: boolean): OpenFile {
-    const file = this.#open.get(id) ?? { handle: this.#openFile(id, isFirst), parts: 0, ahead: 0, syncing: undefined };
+    const file = this.#open.get(id) ?? {
+      handle: openPart(this.#path(id), isFirst),
+      parts: 0,
+      ahead: 0,
+      syncing: undefined,
+    };
     this.#open.delete(id);
     this.#open.set(id, file);
     file.handle.catch(() => this.#open.delete(id));
@@ -161,17 +165,6 @@ export class FolderBlobs implements BlobStore {
     if (this.#open.size <= this.#keptOpen) return;
     const [oldest] = [...this.#open].find(([, { parts }]) => parts === 0) ?? [];
     if (oldest !== undefined) await this.#close(oldest);
-  }
-
-  /** Only a first part makes a file: what comes behind one that was removed meanwhile is nobody's. */
-  async #openFile(id: string, isFirst: boolean): Promise<FileHandle> {
-    const path = this.#path(id);
-    if (!isFirst) return open(path, WRITE);
-    // The folder above is there, or it is not its disk.
-    await mkdir(dirname(path), { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== "EEXIST") throw error;
-    });
-    return open(path, WRITE | constants.O_CREAT, 0o600);
   }
 
   async #close(id: string): Promise<void> {

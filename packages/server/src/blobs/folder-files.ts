@@ -1,6 +1,6 @@
 /** How files lie in a folder, and are written and read there, whoever else has it open. */
 import { constants } from "node:fs";
-import { type FileHandle, opendir, readFile, stat, statfs } from "node:fs/promises";
+import { type FileHandle, mkdir, open, opendir, readFile, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { asOwnerOf, syncFolder } from "@aimessage/sdk/program";
 import type { Kept } from "../store/blob-store.ts";
@@ -11,6 +11,16 @@ const PIECE_BYTES = 2 ** 20;
 
 export const WRITE = constants.O_RDWR | constants.O_NOFOLLOW;
 export const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
+
+/** Only a first part makes a file: what comes behind one that was removed meanwhile, by any relay, is nobody's. */
+export async function openPart(path: string, isFirst: boolean): Promise<FileHandle> {
+  if (!isFirst) return open(path, WRITE);
+  // The folder above is there, or it is not its disk.
+  await mkdir(dirname(path), { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
+  return open(path, WRITE | constants.O_CREAT, 0o600);
+}
 
 /** Node writes as much as the system takes at once, which may be less. */
 export async function writeAll(handle: FileHandle, bytes: readonly Uint8Array[], offset: number): Promise<void> {

@@ -1,9 +1,8 @@
-import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { BlobStore, Kept } from "../store/blob-store.ts";
 import { blobPath, MARK, syncNames } from "../store/blob-layout.ts";
-import { filesIn, FolderMark, freeIn, piecesOf, READ, unlessGone, WRITE, writeAll } from "./folder-files.ts";
+import { filesIn, FolderMark, freeIn, openPart, piecesOf, READ, unlessGone, writeAll } from "./folder-files.ts";
 import { Lane } from "./lane.ts";
 
 /** Calls at a time. Of Node's four threads for all files a network's disk that hangs must leave some. */
@@ -28,7 +27,7 @@ export class SharedFolder implements BlobStore {
 
   putPart(id: string, offset: number, bytes: readonly Uint8Array[]): Promise<void> {
     return this.#lane.run(async () => {
-      const handle = await this.#forPart(id, offset);
+      const handle = await openPart(this.#path(id), offset === 0);
       await using closing = closed(handle);
       await writeAll(handle, bytes, offset);
       await handle.datasync();
@@ -90,17 +89,6 @@ export class SharedFolder implements BlobStore {
 
   #path(id: string): string {
     return blobPath(this.#folder, id);
-  }
-
-  /** Only a first part makes a file: what comes behind one that was removed meanwhile, by any relay, is nobody's. */
-  async #forPart(id: string, offset: number): Promise<FileHandle> {
-    const path = this.#path(id);
-    if (offset > 0) return open(path, WRITE);
-    // The folder above is there, or it is not its disk.
-    await mkdir(dirname(path), { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== "EEXIST") throw error;
-    });
-    return open(path, WRITE | constants.O_CREAT, 0o600);
   }
 
   /**
