@@ -3,9 +3,9 @@ import { dayOf } from "../days.ts";
 import type { Entry } from "../store.ts";
 import { stubOf } from "../stub.ts";
 import { removeAccount } from "./remove.ts";
-import { amountOf, roomObjection, sizeOf } from "./room.ts";
+import { amountOf, roomObjection } from "./room.ts";
 import type { ClosedMailbox, Swept, Tables } from "./tables.ts";
-import { lapse, lapsingOf } from "./team.ts";
+import { addNotice, lapse, lapsingOf } from "./team.ts";
 import { each } from "./work.ts";
 
 /** Entries in one transaction: a long one would hold up everybody's messages. */
@@ -92,7 +92,7 @@ class Notices {
     { from, device, kind, groupId, messageId }: Swept,
     notice: { status: NonNullable<Entry["status"]>; reason: string; from: string },
   ): void {
-    const { accounts, mail } = this.#tables;
+    const { accounts } = this.#tables;
     const sender = accounts.find(from);
     if (kind !== "application" || sender?.kind !== "key") return;
     // Its name may be somebody else's by now.
@@ -104,21 +104,7 @@ class Notices {
       this.unnoticed += 1;
       return;
     }
-    mail.add({
-      ...payer,
-      mailbox,
-      ...notice,
-      device: undefined,
-      kind: "notice",
-      message: "",
-      sessionId: undefined,
-      groupId,
-      epoch: undefined,
-      messageId,
-      expiresAt: undefined,
-      storedAt: this.now,
-      bytes: sizeOf("", undefined),
-    });
+    addNotice(this.#tables, { ...payer, ...notice, mailbox, groupId, messageId, storedAt: this.now });
   }
 }
 

@@ -143,6 +143,23 @@ export function addShared(work: Work, recipients: Recipient[], shared: Shared): 
   for (const { member, payer } of recipients) work.mail.add({ ...rest, ...payer, mailbox: member.mailbox });
 }
 
+/** Whom it is for, and what it says. */
+type Notice = Payer & Pick<NewEntry, "mailbox" | "from" | "groupId" | "messageId" | "storedAt" | "status" | "reason">;
+
+/** What the relay says itself of a message. [P-5.7] */
+export function addNotice({ mail }: Pick<Work, "mail">, notice: Notice): void {
+  mail.add({
+    ...notice,
+    device: undefined,
+    kind: "notice",
+    message: "",
+    sessionId: undefined,
+    epoch: undefined,
+    expiresAt: undefined,
+    bytes: sizeOf("", undefined),
+  });
+}
+
 /** Those that have lost something get nothing more, and are told so, if there is room to. */
 export function lapse(
   work: Work,
@@ -152,23 +169,8 @@ export function lapse(
   for (const { member, isTold } of members) {
     work.groups.setMember(groupId, { ...member, lapsed: true, awaySince: member.awaySince ?? now });
     if (!isTold) continue;
-    work.mail.add({
-      ...noticePayer(member),
-      mailbox: member.mailbox,
-      from: "",
-      device: undefined,
-      kind: "notice",
-      message: "",
-      sessionId: undefined,
-      groupId,
-      epoch: undefined,
-      messageId,
-      expiresAt: undefined,
-      storedAt: now,
-      bytes: sizeOf("", undefined),
-      status: "dropped",
-      reason: "lapsed",
-    });
+    const about = { groupId, messageId, storedAt: now, from: "", status: "dropped", reason: "lapsed" } as const;
+    addNotice(work, { ...noticePayer(member), ...about, mailbox: member.mailbox });
   }
 }
 
