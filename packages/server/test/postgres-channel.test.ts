@@ -1,30 +1,16 @@
 // What relays that share a PostgreSQL tell each other.
 import { setImmediate } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { eventually } from "../../../test/waiting.ts";
 import type { Bus, Ears, Unasked } from "../src/store/bus.ts";
 import { Channel } from "../src/store/postgres/lane/channel.ts";
-import { Link, type Sql } from "../src/store/postgres/link/link.ts";
 import { channelPrefix, decodeMessage, encodeMessage, type Message } from "../src/store/postgres/lane/messages.ts";
 import { openBus } from "../src/store/postgres/lane/postgres-bus.ts";
 import { hasPostgres } from "../../../test/postgres.ts";
-import { BadNetwork, type Postgres, startPostgres } from "./postgres-for-tests.ts";
+import { BadNetwork, engineOfFile } from "./postgres-for-tests.ts";
 import { newLedger } from "./postgres-ledger.ts";
 
-let postgres: Postgres;
-let link: Link;
-let admin: Sql;
-
-beforeAll(async () => {
-  if (!hasPostgres) return;
-  postgres = await startPostgres();
-  link = new Link(postgres.address, { settings: {} });
-  admin = await link.use();
-});
-afterAll(async () => {
-  await link?.end();
-  await postgres?.stop();
-});
+const engine = engineOfFile();
 
 interface Listening {
   channel: Channel;
@@ -33,14 +19,14 @@ interface Listening {
   reopened: number;
 }
 
-async function open(schema: string, address = postgres.address): Promise<{ channel: Channel; relay: number }> {
+async function open(schema: string, address = engine.postgres.address): Promise<{ channel: Channel; relay: number }> {
   const channel = new Channel({ address, schema, patienceMs: 1000 });
   onTestFinished(() => channel.end());
-  const [row] = await admin<{ relay: number }>(`INSERT INTO ${schema}.relays DEFAULT VALUES RETURNING relay`);
+  const [row] = await engine.admin<{ relay: number }>(`INSERT INTO ${schema}.relays DEFAULT VALUES RETURNING relay`);
   return { channel, relay: row?.relay ?? 0 };
 }
 
-async function listen(schema: string, address = postgres.address): Promise<Listening> {
+async function listen(schema: string, address = engine.postgres.address): Promise<Listening> {
   const { channel, relay } = await open(schema, address);
   const listening: Listening = { channel, relay, heard: [], reopened: 0 };
   channel.hear({
@@ -55,7 +41,7 @@ const freed = (mailbox: number): Message => ({ type: "freed", mailbox });
 
 describe.skipIf(!hasPostgres)("a channel", () => {
   test("takes a message to one relay, or to all others, in order", async () => {
-    const schema = await newLedger(admin);
+    const schema = await newLedger(engine.admin);
     const [one, two, three] = [await listen(schema), await listen(schema), await listen(schema)];
     one.channel.tell(two.relay, freed(1));
     expect(await one.channel.tellAll(freed(2))).toBe(2);
@@ -67,14 +53,14 @@ describe.skipIf(!hasPostgres)("a channel", () => {
   });
 
   test("is one of its schema alone, and knows no relay that is declared dead", async () => {
-    const [one, other] = [await listen(await newLedger(admin)), await listen(await newLedger(admin))];
+    const [one, other] = [await listen(await newLedger(engine.admin)), await listen(await newLedger(engine.admin))];
     one.channel.tell(other.relay + 1, freed(1));
     expect(await one.channel.tellAll(freed(2))).toBe(0);
     expect(other.heard).toEqual([]);
   });
 
   test("takes thousands of mailboxes, a few hundred at once", async () => {
-    const schema = await newLedger(admin);
+    const schema = await newLedger(engine.admin);
     const [one, two] = [await listen(schema), await listen(schema)];
     const mailboxes = Array.from({ length: 2500 }, (_, i) => 2 ** 53 - 1 - i);
     one.channel.tell(two.relay, { type: "wake", mailboxes });
@@ -85,18 +71,18 @@ describe.skipIf(!hasPostgres)("a channel", () => {
   });
 
   test("takes what is too long for a notification, and leaves nothing of it behind", async () => {
-    const schema = await newLedger(admin);
+    const schema = await newLedger(engine.admin);
     const [one, two, three] = [await listen(schema), await listen(schema), await listen(schema)];
     const message: Message = { type: "evict", mailbox: 1, username: "ü".repeat(100_000), why: "removed" };
     one.channel.tell(two.relay, message);
     expect(await one.channel.tellAll(message)).toBe(2);
     await eventually("it is there", () => two.heard.length === 2 && three.heard.length === 1);
     expect(three.heard).toEqual([message]);
-    expect(await admin(`SELECT 1 FROM ${schema}.parcels`)).toHaveLength(0);
+    expect(await engine.admin(`SELECT 1 FROM ${schema}.parcels`)).toHaveLength(0);
   });
 
   test("takes what it was given just before its end", async () => {
-    const schema = await newLedger(admin);
+    const schema = await newLedger(engine.admin);
     const [one, two] = [await listen(schema), await listen(schema)];
     one.channel.tell(two.relay, freed(1));
     await one.channel.end();
@@ -105,7 +91,7 @@ describe.skipIf(!hasPostgres)("a channel", () => {
   });
 
   test("ignores what is garbled, or of a later version", async () => {
-    const schema = await newLedger(admin);
+    const schema = await newLedger(engine.admin);
     const two = await listen(schema);
     const texts = [
       "",
@@ -115,19 +101,22 @@ describe.skipIf(!hasPostgres)("a channel", () => {
       '{"type":"wake","mailboxes":[-1]}',
       '{"type":"parcel","id":77}',
     ];
-    for (const text of texts) await admin("SELECT pg_notify($1, $2)", [`relay_${schema}_${two.relay}`, text]);
-    await admin("SELECT pg_notify($1, $2)", [`relay_${schema}_${two.relay}`, JSON.stringify({ ...freed(1), more: 1 })]);
+    for (const text of texts) await engine.admin("SELECT pg_notify($1, $2)", [`relay_${schema}_${two.relay}`, text]);
+    await engine.admin("SELECT pg_notify($1, $2)", [
+      `relay_${schema}_${two.relay}`,
+      JSON.stringify({ ...freed(1), more: 1 }),
+    ]);
     await eventually("the last is there", () => two.heard.length > 0);
     expect(two.heard).toEqual([freed(1)]);
   });
 
   test("says that anything may have been missed when its connection was made again, and hears again", async () => {
-    const schema = await newLedger(admin);
+    const schema = await newLedger(engine.admin);
     const [one, two] = [await listen(schema), await listen(schema)];
     expect(two.reopened).toBe(0);
     const kill =
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE $1 AND pid <> pg_backend_pid()";
-    await admin(kill, [`LISTEN%_${schema}_${two.relay}`]);
+    await engine.admin(kill, [`LISTEN%_${schema}_${two.relay}`]);
     // As a heartbeat does.
     await eventually("it is made again", () =>
       two.channel.link.use().then(
@@ -140,8 +129,8 @@ describe.skipIf(!hasPostgres)("a channel", () => {
   });
 
   test("has all others look at everything when it could not tell them something", async () => {
-    const schema = await newLedger(admin);
-    await using network = new BadNetwork(postgres.port);
+    const schema = await newLedger(engine.admin);
+    await using network = new BadNetwork(engine.postgres.port);
     const [one, two] = [await listen(schema, await network.listen()), await listen(schema)];
     network.isDown = true;
     network.cut();
@@ -153,8 +142,8 @@ describe.skipIf(!hasPostgres)("a channel", () => {
   });
 
   test("survives that its connection ends while long and short messages are on their way", async () => {
-    const schema = await newLedger(admin);
-    await using network = new BadNetwork(postgres.port);
+    const schema = await newLedger(engine.admin);
+    await using network = new BadNetwork(engine.postgres.port);
     const [one, two] = [await listen(schema, await network.listen()), await listen(schema)];
     const long: Message = { type: "evict", mailbox: 1, username: "u".repeat(100_000), why: "removed" };
     const unhandled: unknown[] = [];
@@ -175,7 +164,7 @@ describe.skipIf(!hasPostgres)("a channel", () => {
   });
 
   test("carries a bus: what one says all others hear, and whoever takes a frame says so", async () => {
-    const schema = await newLedger(admin);
+    const schema = await newLedger(engine.admin);
     const join = async (taken: boolean) => {
       const { channel, relay } = await open(schema);
       const heard: unknown[] = [];

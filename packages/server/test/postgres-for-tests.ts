@@ -1,8 +1,11 @@
 /** A PostgreSQL for one test file, and a bad network in front of it. */
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { afterAll, beforeAll } from "vitest";
 import { Postgres as Engine } from "../../../lab/shared/postgres.ts";
+import { hasPostgres } from "../../../test/postgres.ts";
 import { type Address, parseAddress } from "../src/store/postgres/link/address.ts";
+import { Link, type Sql } from "../src/store/postgres/link/link.ts";
 
 export interface Postgres {
   port: number;
@@ -17,6 +20,31 @@ export async function startPostgres(): Promise<Postgres> {
   const engine = await Engine.create({ fsync: "off" });
   const { port, url } = engine;
   return { port, url, address: parseAddress(url), stop: () => engine[Symbol.asyncDispose]() };
+}
+
+/** The same for all tests of a file, with a connection of its superuser. To be called outside of them. */
+export function engineOfFile(): { readonly postgres: Postgres; readonly admin: Sql } {
+  let postgres: Postgres;
+  let link: Link;
+  let admin: Sql;
+  beforeAll(async () => {
+    if (!hasPostgres) return;
+    postgres = await startPostgres();
+    link = new Link(postgres.address, { settings: {} });
+    admin = await link.use();
+  });
+  afterAll(async () => {
+    await link?.end();
+    await postgres?.stop();
+  });
+  return {
+    get postgres() {
+      return postgres;
+    },
+    get admin() {
+      return admin;
+    },
+  };
 }
 
 const portOf = (server: Server): number => (server.address() as { port: number }).port;

@@ -1,12 +1,12 @@
 // Who is alive, by the engine's clock.
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { eventually, never } from "../../../test/waiting.ts";
 import { EngineClock } from "../src/store/postgres/lane/engine-clock.ts";
 import { incarnate, type Incarnation, type Times } from "../src/store/postgres/lane/incarnation.ts";
-import { Link, type Sql } from "../src/store/postgres/link/link.ts";
+import { Link } from "../src/store/postgres/link/link.ts";
 import { hasPostgres } from "../../../test/postgres.ts";
-import { BadNetwork, type Postgres, startPostgres } from "./postgres-for-tests.ts";
+import { BadNetwork, engineOfFile } from "./postgres-for-tests.ts";
 import { newLedger } from "./postgres-ledger.ts";
 
 /** A fortieth of what it is, but for a machine that may stand still. */
@@ -20,20 +20,7 @@ const TIMES: Times = {
   readyMs: 300,
 };
 
-let postgres: Postgres;
-let link: Link;
-let admin: Sql;
-
-beforeAll(async () => {
-  if (!hasPostgres) return;
-  postgres = await startPostgres();
-  link = new Link(postgres.address, { settings: {} });
-  admin = await link.use();
-});
-afterAll(async () => {
-  await link?.end();
-  await postgres?.stop();
-});
+const engine = engineOfFile();
 
 interface Alive {
   incarnation: Incarnation;
@@ -42,7 +29,7 @@ interface Alive {
   heard: string[];
 }
 
-async function live(schema: string, times: Partial<Times> = {}, address = postgres.address): Promise<Alive> {
+async function live(schema: string, times: Partial<Times> = {}, address = engine.postgres.address): Promise<Alive> {
   const heard: string[] = [];
   const fenced: string[] = [];
   const link = new Link(address, { settings: { search_path: schema }, heard: (payload) => heard.push(payload) });
@@ -59,24 +46,26 @@ async function live(schema: string, times: Partial<Times> = {}, address = postgr
 }
 
 const relays = async (schema: string): Promise<number[]> =>
-  (await admin<{ relay: number }>(`SELECT relay FROM ${schema}.relays ORDER BY relay`)).map(({ relay }) => relay);
+  (await engine.admin<{ relay: number }>(`SELECT relay FROM ${schema}.relays ORDER BY relay`)).map(
+    ({ relay }) => relay,
+  );
 
 /** One that has died an hour ago. */
 async function addDead(schema: string): Promise<number> {
   const insert = `INSERT INTO ${schema}.relays (seen_at) VALUES (clock_timestamp() - interval '1 hour') RETURNING relay`;
-  return (await admin<{ relay: number }>(insert))[0]?.relay ?? 0;
+  return (await engine.admin<{ relay: number }>(insert))[0]?.relay ?? 0;
 }
 
 describe.skipIf(!hasPostgres)("an incarnation", () => {
   test("has a number of its own, is seen as long as it lives, and leaves nothing behind", async () => {
-    const schema = await newLedger(admin);
+    const schema = await newLedger(engine.admin);
     const [one, two] = [await live(schema), await live(schema)];
     const ids = [one.incarnation.relay, two.incarnation.relay];
     expect(await relays(schema)).toEqual(ids);
     await eventually("both are seen again and again", async () => {
       const seen = `SELECT bool_and(seen_at > clock_timestamp() - interval '100 ms') AS seen FROM ${schema}.relays`;
       await delay(150);
-      return (await admin<{ seen: boolean }>(seen))[0]?.seen;
+      return (await engine.admin<{ seen: boolean }>(seen))[0]?.seen;
     });
     expect(one.incarnation.isReady).toBe(true);
     await one.incarnation.end();
@@ -85,7 +74,7 @@ describe.skipIf(!hasPostgres)("an incarnation", () => {
   });
 
   test("declares a dead one dead, and has all that live look at everything", async () => {
-    const schema = await newLedger(admin);
+    const schema = await newLedger(engine.admin);
     const [one, two] = [await live(schema), await live(schema, { steadyMs: 60_000 })];
     const dead = await addDead(schema);
     await eventually("it is declared dead", async () => !(await relays(schema)).includes(dead));
@@ -95,15 +84,15 @@ describe.skipIf(!hasPostgres)("an incarnation", () => {
   });
 
   test("does not declare it before it has itself been seen for long enough", async () => {
-    const schema = await newLedger(admin);
+    const schema = await newLedger(engine.admin);
     const dead = await addDead(schema);
     await live(schema, { steadyMs: 60_000 });
     await never("it is declared dead", async () => !(await relays(schema)).includes(dead), 400);
   });
 
   test("does not declare it behind an outage in which all look dead", async () => {
-    const schema = await newLedger(admin);
-    await using network = new BadNetwork(postgres.port);
+    const schema = await newLedger(engine.admin);
+    await using network = new BadNetwork(engine.postgres.port);
     const address = await network.listen();
     const times = { steadyMs: 1000, deadMs: 500, patienceMs: 200 };
     const both = [await live(schema, times, address), await live(schema, times, address)];
@@ -117,9 +106,9 @@ describe.skipIf(!hasPostgres)("an incarnation", () => {
   });
 
   test("declares nobody by what lay on its way for long", async () => {
-    const schema = await newLedger(admin);
+    const schema = await newLedger(engine.admin);
     await addDead(schema);
-    const direct = new Link(postgres.address, { settings: { search_path: schema } });
+    const direct = new Link(engine.postgres.address, { settings: { search_path: schema } });
     onTestFinished(() => direct.end());
     /** How many were told of deaths, each time that it was looked for them. */
     const told: number[] = [];
@@ -143,9 +132,9 @@ describe.skipIf(!hasPostgres)("an incarnation", () => {
   });
 
   test("is fenced, once, when another has declared it dead", async () => {
-    const schema = await newLedger(admin);
+    const schema = await newLedger(engine.admin);
     const { incarnation, fenced } = await live(schema);
-    await admin(`DELETE FROM ${schema}.relays`);
+    await engine.admin(`DELETE FROM ${schema}.relays`);
     await eventually("it is fenced", () => incarnation.isFenced);
     incarnation.fence("again");
     expect(fenced).toEqual(["another relay has declared it dead"]);
@@ -155,8 +144,8 @@ describe.skipIf(!hasPostgres)("an incarnation", () => {
   });
 
   test("is not ready while the engine is away, and gives itself up in the end", async () => {
-    const schema = await newLedger(admin);
-    await using network = new BadNetwork(postgres.port);
+    const schema = await newLedger(engine.admin);
+    await using network = new BadNetwork(engine.postgres.port);
     const { incarnation, fenced } = await live(schema, { fenceMs: 1000, patienceMs: 100 }, await network.listen());
     await eventually("it is ready", () => incarnation.isReady);
     network.isDown = true;
@@ -168,8 +157,8 @@ describe.skipIf(!hasPostgres)("an incarnation", () => {
   });
 
   test("ends without an engine, too", async () => {
-    const schema = await newLedger(admin);
-    await using network = new BadNetwork(postgres.port);
+    const schema = await newLedger(engine.admin);
+    await using network = new BadNetwork(engine.postgres.port);
     const { incarnation } = await live(schema, { patienceMs: 100 }, await network.listen());
     network.isDown = true;
     network.cut();
@@ -177,7 +166,7 @@ describe.skipIf(!hasPostgres)("an incarnation", () => {
   });
 
   test("knows the engine's time, whatever the machine's own is", async () => {
-    const schema = await newLedger(admin);
+    const schema = await newLedger(engine.admin);
     const { incarnation } = await live(schema);
     const real = Date.now;
     Date.now = () => real() - 3_600_000;

@@ -1,42 +1,14 @@
 // What becomes of writes when connections break, the engine is away, or others take the relay for dead.
 import { setImmediate } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { eventually } from "../../../test/waiting.ts";
 import type { LaneOptions } from "../src/store/postgres/lane/lane.ts";
-import { Link, type Sql } from "../src/store/postgres/link/link.ts";
 import { hasPostgres } from "../../../test/postgres.ts";
-import { BadNetwork, type Postgres, startPostgres } from "./postgres-for-tests.ts";
-import { decideLines, IMPATIENT, type Line, newLedger, type ToyRelay, toyRelay } from "./postgres-ledger.ts";
+import { BadNetwork, engineOfFile } from "./postgres-for-tests.ts";
+import { decideLines, failed, IMPATIENT, type Line, type ToyRelay, toyRelays } from "./postgres-ledger.ts";
 
-let postgres: Postgres;
-let link: Link;
-let admin: Sql;
-
-beforeAll(async () => {
-  if (!hasPostgres) return;
-  postgres = await startPostgres();
-  link = new Link(postgres.address, { settings: {} });
-  admin = await link.use();
-});
-afterAll(async () => {
-  await link?.end();
-  await postgres?.stop();
-});
-
-type Options = Partial<LaneOptions<Line>> & { committed?: (ids: number[]) => void; address?: ToyAddress };
-type ToyAddress = Postgres["address"];
-
-async function start(options: Options = {}, given?: string): Promise<ToyRelay & { schema: string }> {
-  const schema = given ?? (await newLedger(admin));
-  const relay = await toyRelay(admin, { schema, address: options.address ?? postgres.address }, options);
-  onTestFinished(() => relay[Symbol.asyncDispose]());
-  return Object.assign(relay, { schema });
-}
-
-const lines = async (schema: string): Promise<number[]> =>
-  (await admin<{ id: number }>(`SELECT id FROM ${schema}.ledger ORDER BY place`)).map(({ id }) => id);
-
-const failed = (reason: string) => expect.objectContaining({ name: "StorageError", reason });
+const engine = engineOfFile();
+const { start, lines } = toyRelays(engine);
 
 /** When the line of that id is decided, the engine does what it is told, and nobody hears of it. */
 function muting(network: BadNetwork, id: number, committed?: (ids: number[]) => void): LaneOptions<Line>["decide"] {
@@ -50,7 +22,7 @@ function muting(network: BadNetwork, id: number, committed?: (ids: number[]) => 
 
 /** A transaction whose end comes to the engine when it was given up and is being done again. */
 async function belated(plant: (text: string) => string): Promise<number[]> {
-  await using network = new BadNetwork(postgres.port);
+  await using network = new BadNetwork(engine.postgres.port);
   const decide = decideLines();
   let isFirst = true;
   const relay = await start({
@@ -97,7 +69,7 @@ async function frozen(
   await relay.lane.do({ id: 1 });
   const begun = relay.lane.do({ id: 2 });
   await eventually("it has begun", () => thaw !== undefined);
-  await admin(`DELETE FROM ${relay.schema}.relays WHERE relay = $1`, [relay.relay]);
+  await engine.admin(`DELETE FROM ${relay.schema}.relays WHERE relay = $1`, [relay.relay]);
   thaw?.();
   const results = await Promise.allSettled([begun, relay.lane.do({ id: 3 })]);
   await living.lane.do({ id: 4 });
@@ -107,7 +79,7 @@ async function frozen(
 
 describe.skipIf(!hasPostgres)("a lane", () => {
   test("tells of a COMMIT before anybody gets an answer, and when its end was lost, too", async () => {
-    await using network = new BadNetwork(postgres.port);
+    await using network = new BadNetwork(engine.postgres.port);
     const told: number[] = [];
     const patience = IMPATIENT;
     const decide = muting(network, 2, (ids) => told.push(...ids));
@@ -133,7 +105,7 @@ describe.skipIf(!hasPostgres)("a lane", () => {
   });
 
   test("waits for an engine that is away, for so long, and goes on when it is back", async () => {
-    await using network = new BadNetwork(postgres.port);
+    await using network = new BadNetwork(engine.postgres.port);
     const address = await network.listen();
     const patience = { ...IMPATIENT, engineMs: 300 };
     const relay = await start({ address, patience });
@@ -150,7 +122,7 @@ describe.skipIf(!hasPostgres)("a lane", () => {
   });
 
   test("refuses what waits while it still asks what became of a batch, and answers that when it knows", async () => {
-    await using network = new BadNetwork(postgres.port);
+    await using network = new BadNetwork(engine.postgres.port);
     const patience = { ...IMPATIENT, tripMs: 100, engineMs: 300, doubtMs: 20_000 };
     const relay = await start({ address: await network.listen(), decide: muting(network, 2), patience });
     await relay.lane.do({ id: 1 });
@@ -166,7 +138,7 @@ describe.skipIf(!hasPostgres)("a lane", () => {
   });
 
   test("of a batch that is in doubt for too long refuses it, is not misled by it afterwards, and tells of it if it was committed", async () => {
-    await using network = new BadNetwork(postgres.port);
+    await using network = new BadNetwork(engine.postgres.port);
     const patience = { ...IMPATIENT, tripMs: 100, engineMs: 100, doubtMs: 100 };
     const told: number[] = [];
     const decide = muting(network, 1, (ids) => told.push(...ids));
@@ -187,7 +159,7 @@ describe.skipIf(!hasPostgres)("a lane", () => {
     const relay = await start();
     for (const id of [1, 2, 3]) await relay.lane.do({ id });
     // As a standby does that was behind.
-    await admin(`UPDATE ${relay.schema}.relays SET batch = 1`);
+    await engine.admin(`UPDATE ${relay.schema}.relays SET batch = 1`);
     await relay.lane.do({ id: 4 });
     expect(relay.forgot).toBe(1);
     await relay.lane.do({ id: 5 });

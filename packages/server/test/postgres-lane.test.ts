@@ -1,44 +1,17 @@
 // All writes of a relay go through one lane.
 import { setImmediate } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { eventually } from "../../../test/waiting.ts";
-import { Again, type LaneOptions } from "../src/store/postgres/lane/lane.ts";
-import { Link, type Sql } from "../src/store/postgres/link/link.ts";
+import { Again } from "../src/store/postgres/lane/lane.ts";
+import { Link } from "../src/store/postgres/link/link.ts";
 import { hasPostgres } from "../../../test/postgres.ts";
-import { type Postgres, startPostgres } from "./postgres-for-tests.ts";
-import { decideLines, type Line, newLedger, type ToyRelay, toyRelay } from "./postgres-ledger.ts";
+import { engineOfFile } from "./postgres-for-tests.ts";
+import { decideLines, failed, newLedger, type ToyOptions, toyRelays } from "./postgres-ledger.ts";
 
-let postgres: Postgres;
-let link: Link;
-let admin: Sql;
-
-beforeAll(async () => {
-  if (!hasPostgres) return;
-  postgres = await startPostgres();
-  link = new Link(postgres.address, { settings: {} });
-  admin = await link.use();
-});
-afterAll(async () => {
-  await link?.end();
-  await postgres?.stop();
-});
-
-type Options = Partial<LaneOptions<Line>> & { committed?: (ids: number[]) => void; address?: ToyAddress };
-type ToyAddress = Postgres["address"];
-
-async function start(options: Options = {}, given?: string): Promise<ToyRelay & { schema: string }> {
-  const schema = given ?? (await newLedger(admin));
-  const relay = await toyRelay(admin, { schema, address: options.address ?? postgres.address }, options);
-  onTestFinished(() => relay[Symbol.asyncDispose]());
-  return Object.assign(relay, { schema });
-}
-
-const lines = async (schema: string): Promise<number[]> =>
-  (await admin<{ id: number }>(`SELECT id FROM ${schema}.ledger ORDER BY place`)).map(({ id }) => id);
+const engine = engineOfFile();
+const { start, lines } = toyRelays(engine);
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
-
-const failed = (reason: string) => expect.objectContaining({ name: "StorageError", reason });
 
 describe.skipIf(!hasPostgres)("a lane", () => {
   test("keeps the order of the calls, and answers each with its own answer", async () => {
@@ -90,7 +63,7 @@ describe.skipIf(!hasPostgres)("a lane", () => {
 
   test("has what is thrown while it decides fail alone, too, and writes nothing of it", async () => {
     const decide = decideLines();
-    const strange: Options["decide"] = async (sql, items) => {
+    const strange: ToyOptions["decide"] = async (sql, items) => {
       const decided = await decide(sql, items);
       if (items.some(({ id }) => id === 2)) throw new RangeError("a mistake");
       if (items.some(({ id }) => id === 3)) await sql("SELECT $1::text", [{}]);
@@ -111,7 +84,7 @@ describe.skipIf(!hasPostgres)("a lane", () => {
   test("does everything again when it is told so, and gives up after twenty times", async () => {
     const decide = decideLines();
     let tries = 0;
-    const hesitant: Options["decide"] = async (sql, items) => {
+    const hesitant: ToyOptions["decide"] = async (sql, items) => {
       tries += 1;
       const decided = await decide(sql, items);
       if (items[0]?.id === 2 || tries < 5) throw new Again();
@@ -126,11 +99,11 @@ describe.skipIf(!hasPostgres)("a lane", () => {
   });
 
   test("does again what has lost a race, and what another relay has blocked for long", async () => {
-    const schema = await newLedger(admin);
-    await admin(`ALTER TABLE ${schema}.ledger ADD UNIQUE (place)`);
+    const schema = await newLedger(engine.admin);
+    await engine.admin(`ALTER TABLE ${schema}.ledger ADD UNIQUE (place)`);
     const decide = decideLines();
     // Without the lock of the counter two relays give the same places.
-    const blind: Options["decide"] = (sql, items) =>
+    const blind: ToyOptions["decide"] = (sql, items) =>
       decide((text, values) => sql(text.replace("FOR UPDATE", ""), values), items);
     const [one, two] = [await start({ decide: blind }, schema), await start({ decide: blind }, schema)];
     // One after another: all at once each would have one batch, and perhaps they would not meet.
@@ -149,7 +122,7 @@ describe.skipIf(!hasPostgres)("a lane", () => {
     expect((await lines(schema)).toSorted((a, b) => a - b)).toEqual(upTo(200));
 
     const blocked = await start();
-    await using blocker = new Link(postgres.address, { settings: { search_path: blocked.schema } });
+    await using blocker = new Link(engine.postgres.address, { settings: { search_path: blocked.schema } });
     const hold = await blocker.use();
     await hold("BEGIN; SELECT n FROM counter FOR UPDATE");
     const done = blocked.lane.do({ id: 1 });
@@ -161,13 +134,13 @@ describe.skipIf(!hasPostgres)("a lane", () => {
 
   test("prepares its statements anew when the tables have changed below them", async () => {
     const decide = decideLines();
-    const reading: Options["decide"] = async (sql, items) => {
+    const reading: ToyOptions["decide"] = async (sql, items) => {
       await sql("SELECT * FROM ledger LIMIT 1", []);
       return decide(sql, items);
     };
     const { lane, schema } = await start({ decide: reading });
     await lane.do({ id: 1 });
-    await admin(`ALTER TABLE ${schema}.ledger ADD COLUMN more text`);
+    await engine.admin(`ALTER TABLE ${schema}.ledger ADD COLUMN more text`);
     await lane.do({ id: 2 });
     expect(await lines(schema)).toEqual([1, 2]);
   });

@@ -1,8 +1,11 @@
 /** A toy that is decided by a lane: a ledger with a line for each item, in places that a locked counter gives. */
+import { expect, onTestFinished } from "vitest";
 import type { Address } from "../src/store/postgres/link/address.ts";
 import { LANE_SETTINGS, Lane, type LaneOptions, type Patience } from "../src/store/postgres/lane/lane.ts";
 import { Link, type Sql } from "../src/store/postgres/link/link.ts";
 import { RELAYS_SCHEMA } from "../src/store/postgres/lane/relays-schema.ts";
+
+import type { Postgres } from "./postgres-for-tests.ts";
 
 export interface Line {
   id: number;
@@ -130,3 +133,26 @@ export async function toyRelay(
 
 /** Short, for tests with faults. */
 export const IMPATIENT: Patience = { tripMs: 700, engineMs: 4000, doubtMs: 8000, pauseMs: 5 };
+
+export type ToyOptions = Partial<LaneOptions<Line>> & { committed?: Committed; address?: Address };
+
+/** Toys of a file's PostgreSQL, each gone with its test. */
+export function toyRelays(engine: { readonly postgres: Postgres; readonly admin: Sql }) {
+  return {
+    /** @param given A schema that is there; a new one if there is none */
+    async start(options: ToyOptions = {}, given?: string): Promise<ToyRelay & { schema: string }> {
+      const schema = given ?? (await newLedger(engine.admin));
+      const address = options.address ?? engine.postgres.address;
+      const relay = await toyRelay(engine.admin, { schema, address }, options);
+      onTestFinished(() => relay[Symbol.asyncDispose]());
+      return Object.assign(relay, { schema });
+    },
+    async lines(schema: string): Promise<number[]> {
+      const rows = await engine.admin<{ id: number }>(`SELECT id FROM ${schema}.ledger ORDER BY place`);
+      return rows.map(({ id }) => id);
+    },
+  };
+}
+
+/** What a lane says to whoever has waited in vain. */
+export const failed = (reason: string) => expect.objectContaining({ name: "StorageError", reason });

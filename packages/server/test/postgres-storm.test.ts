@@ -1,26 +1,12 @@
 // Backends that are killed and networks that are cut, at random moments: what is acknowledged is there once.
 import { randomInt } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Link, type Sql } from "../src/store/postgres/link/link.ts";
+import { describe, expect, test } from "vitest";
 import { hasPostgres } from "../../../test/postgres.ts";
-import { BadNetwork, type Postgres, startPostgres } from "./postgres-for-tests.ts";
+import { BadNetwork, engineOfFile } from "./postgres-for-tests.ts";
 import { IMPATIENT, newLedger, toyRelay } from "./postgres-ledger.ts";
 
-let postgres: Postgres;
-let link: Link;
-let admin: Sql;
-
-beforeAll(async () => {
-  if (!hasPostgres) return;
-  postgres = await startPostgres();
-  link = new Link(postgres.address, { settings: {} });
-  admin = await link.use();
-});
-afterAll(async () => {
-  await link?.end();
-  await postgres?.stop();
-});
+const engine = engineOfFile();
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */
 function randomOf(seed: number): () => number {
@@ -48,8 +34,8 @@ async function storm({ faults, plant = (text) => text }: Storm) {
   const seed = Number(process.env["SEED"] ?? randomInt(2 ** 31));
   process.stderr.write(`storm: SEED=${seed}\n`);
   const random = randomOf(seed);
-  const schema = await newLedger(admin);
-  await using network = new BadNetwork(postgres.port);
+  const schema = await newLedger(engine.admin);
+  await using network = new BadNetwork(engine.postgres.port);
   const address = await network.listen();
   const told: number[] = [];
   const options = {
@@ -58,8 +44,8 @@ async function storm({ faults, plant = (text) => text }: Storm) {
   };
   // Two relays, which wait for each other's locks.
   const relays = [
-    await toyRelay(admin, { schema, address }, options),
-    await toyRelay(admin, { schema, address }, options),
+    await toyRelay(engine.admin, { schema, address }, options),
+    await toyRelay(engine.admin, { schema, address }, options),
   ];
   const acknowledged = new Map<number, number>();
   const rejected = new Set<number>();
@@ -93,7 +79,7 @@ async function storm({ faults, plant = (text) => text }: Storm) {
   const kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'lane_%'";
   const pause = (ms: number): Promise<void> => delay(random() * ms);
   const kinds: (() => Promise<unknown> | void)[] = [
-    () => admin(kill),
+    () => engine.admin(kill),
     () => network.cut(),
     () => network.mute(),
     async () => {
@@ -117,7 +103,7 @@ async function storm({ faults, plant = (text) => text }: Storm) {
     async () => {
       network.hold();
       await pause(10);
-      await admin(kill);
+      await engine.admin(kill);
       network.release();
     },
   ];
@@ -132,7 +118,7 @@ async function storm({ faults, plant = (text) => text }: Storm) {
   network.release();
   await delay(50);
 
-  const rows = await admin<{ id: number; place: number }>(`SELECT id, place FROM ${schema}.ledger`);
+  const rows = await engine.admin<{ id: number; place: number }>(`SELECT id, place FROM ${schema}.ledger`);
   const times = new Map<number, number>();
   for (const { id } of rows) times.set(id, (times.get(id) ?? 0) + 1);
   const places = new Map(rows.map(({ id, place }) => [id, place]));
