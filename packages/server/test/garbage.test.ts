@@ -1,22 +1,9 @@
-import { randomInt } from "node:crypto";
 import { expect, test } from "vitest";
 import { clientFrames } from "@aimessage/sdk/protocol";
 import { createRelay } from "../src/index.ts";
+import { Dice } from "./dice.ts";
 import { newAgent } from "./agent.ts";
 import { tokenClient } from "./raw-client.ts";
-
-/** A small seeded generator (mulberry32). */
-function generator(seed: number) {
-  let state = seed;
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-  const pick = <T>(values: readonly T[]): T => values[Math.floor(next() * values.length)] as T;
-  return { next, pick };
-}
 
 const WORDS = ["", "alice", "bob", "token-user", "m1", "AAAA", "a".repeat(64), "\0", "__proto__", "constructor", "{}"];
 const FIELDS = (
@@ -25,26 +12,25 @@ const FIELDS = (
 ).split(" ");
 
 test("garbage is answered with errors, and harms nobody", { timeout: 60_000 }, async () => {
-  const seed = Number(process.env["SEED"] ?? randomInt(2 ** 31));
-  console.log(`SEED=${seed}`);
-  const { next, pick } = generator(seed);
+  const dice = new Dice();
+  console.log(`SEED=${dice.seed}`);
   const value = (depth = 0): unknown => {
-    const kind = next();
-    if (kind < 0.3) return pick(WORDS);
-    if (kind < 0.5) return pick([0, 1, -1, 1.5, 2 ** 53, 1e308, Number.MAX_SAFE_INTEGER]);
-    if (kind < 0.6) return pick([null, true, false]);
+    const kind = dice.next();
+    if (kind < 0.3) return dice.of(WORDS);
+    if (kind < 0.5) return dice.of([0, 1, -1, 1.5, 2 ** 53, 1e308, Number.MAX_SAFE_INTEGER]);
+    if (kind < 0.6) return dice.of([null, true, false]);
     if (depth > 2) return null;
     if (kind < 0.8) return Array.from({ length: 3 }, () => value(depth + 1));
-    return Object.fromEntries(Array.from({ length: 4 }, () => [pick(FIELDS), value(depth + 1)]));
+    return Object.fromEntries(Array.from({ length: 4 }, () => [dice.of(FIELDS), value(depth + 1)]));
   };
   // `unregister` would end the test.
   const types = [...Object.keys(clientFrames), "nonsense", "toString", "__proto__"].filter(
     (type) => type !== "unregister",
   );
   const frame = (): string => {
-    const data = Object.fromEntries(Array.from({ length: 6 }, () => [pick(FIELDS), value()]));
-    const text = JSON.stringify({ type: pick(types), id: "g", data: next() < 0.1 ? value() : data });
-    return next() < 0.1 ? text.slice(0, Math.floor(next() * text.length)) : text;
+    const data = Object.fromEntries(Array.from({ length: 6 }, () => [dice.of(FIELDS), value()]));
+    const text = JSON.stringify({ type: dice.of(types), id: "g", data: dice.chance(0.1) ? value() : data });
+    return dice.chance(0.1) ? text.slice(0, dice.below(text.length)) : text;
   };
 
   await using relay = await createRelay({ port: 0, store: "memory", noLimits: true });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { Proxy } from "../../../lab/shared/proxy.ts";
 import { database, hasPostgres } from "../../../test/postgres.ts";
-import { Dice } from "./postgres-race/dice.ts";
+import { Dice } from "./dice.ts";
 import { everything } from "./postgres-race/everything.ts";
 import { mistakes, plant } from "./postgres-race/plant.ts";
 import { Race } from "./postgres-race/race.ts";

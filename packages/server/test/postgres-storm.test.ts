@@ -1,23 +1,12 @@
 // Backends that are killed and networks that are cut, at random moments: what is acknowledged is there once.
-import { randomInt } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
+import { Dice } from "./dice.ts";
 import { hasPostgres } from "../../../test/postgres.ts";
 import { BadNetwork, engineOfFile } from "./postgres-for-tests.ts";
 import { IMPATIENT, newLedger, toyRelay } from "./postgres-ledger.ts";
 
 const engine = engineOfFile();
-
-/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 interface Storm {
   faults: number;
@@ -31,9 +20,8 @@ const CALM_MS = 25;
 
 /** @returns what must not be, and what became of all */
 async function storm({ faults, plant = (text) => text }: Storm) {
-  const seed = Number(process.env["SEED"] ?? randomInt(2 ** 31));
-  process.stderr.write(`storm: SEED=${seed}\n`);
-  const random = randomOf(seed);
+  const dice = new Dice();
+  process.stderr.write(`storm: SEED=${dice.seed}\n`);
   const schema = await newLedger(engine.admin);
   await using network = new BadNetwork(engine.postgres.port);
   const address = await network.listen();
@@ -56,7 +44,7 @@ async function storm({ faults, plant = (text) => text }: Storm) {
     while (!isOver) {
       const id = next++;
       // Some are culprits.
-      const isCulprit = random() < 0.01;
+      const isCulprit = dice.chance(0.01);
       if (isCulprit) culprits.add(id);
       const text = isCulprit ? "\0" : "a line";
       await lane.do<number>({ id, text }).then(
@@ -77,7 +65,7 @@ async function storm({ faults, plant = (text) => text }: Storm) {
   for (const relay of relays) relay.link.change = change;
   const writers = relays.flatMap(({ lane }) => Array.from({ length: WRITERS }, () => write(lane)));
   const kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'lane_%'";
-  const pause = (ms: number): Promise<void> => delay(random() * ms);
+  const pause = (ms: number): Promise<void> => delay(dice.next() * ms);
   const kinds: (() => Promise<unknown> | void)[] = [
     () => engine.admin(kill),
     () => network.cut(),
@@ -109,7 +97,7 @@ async function storm({ faults, plant = (text) => text }: Storm) {
   ];
   for (let i = 0; i < faults; i++) {
     await pause(CALM_MS);
-    await kinds[Math.floor(random() * kinds.length)]?.();
+    await dice.of(kinds)();
   }
   isOver = true;
   await Promise.all(writers);

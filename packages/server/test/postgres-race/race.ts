@@ -4,7 +4,7 @@ import { checkTables } from "../../src/store/postgres/check.ts";
 import { openPostgresStore } from "../../src/store/postgres/postgres.ts";
 import type { SharedStore } from "../../src/store/shared.ts";
 import type { Entry, KeyAccount, NewDevice, Refused, TokenAccount } from "../../src/store/store.ts";
-import { Dice } from "./dice.ts";
+import { Dice } from "../dice.ts";
 import { Ledger } from "./ledger.ts";
 
 const HUGE = { mailboxMessages: 1e6, mailboxBytes: 1e12, accountBytes: 1e12, addressBytes: 1e12, noticeMessages: 1e6 };
