@@ -56,7 +56,7 @@ export interface Mail {
   dice: [number, number, number];
 }
 
-export interface Cycle {
+interface Cycle {
   faults: Planned[];
   mail: Mail[];
 }

@@ -7,7 +7,7 @@ import { reset } from "./proxy.ts";
 const LOOK_MS = 200;
 const PATIENCE_MS = 1_000;
 
-export interface BalancerOptions {
+interface BalancerOptions {
   /** Its own port, 0 for a free one. */
   port: number;
   /** Ports of the servers behind it. */

@@ -33,7 +33,7 @@ const SETTINGS = {
 };
 
 /** What postgresql.conf would say, by its names. */
-export type PostgresSettings = Readonly<Record<string, string>>;
+type PostgresSettings = Readonly<Record<string, string>>;
 
 /**
  * A PostgreSQL in a temporary folder, over all its lives. It trusts whoever connects to 127.0.0.1, or to the socket in its folder,

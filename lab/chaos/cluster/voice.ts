@@ -14,7 +14,7 @@ const REFUSED_MS = 100;
 /** Refusals after which the same may be taken later, or may have been taken. */
 const PASSING = new Set(["internal", "send_blocked", "stale_epoch"]);
 
-export interface VoiceOptions {
+interface VoiceOptions {
   agent: Agent;
   group: Group;
   /** The other one of a pair. */

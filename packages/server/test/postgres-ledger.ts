@@ -49,7 +49,7 @@ export const decideLines =
   };
 
 /** What a relay has said to the engine, and may say otherwise: so mistakes are planted. */
-export class WatchedLink extends Link {
+class WatchedLink extends Link {
   /** Statements, as they left. */
   readonly said: string[] = [];
   /** What became of transactions that were in doubt. */

@@ -10,7 +10,7 @@ import { openReadOnly } from "./read-only.ts";
 /** Rows that are read at once. */
 const PAGE = 1000;
 
-export interface SealedRow {
+interface SealedRow {
   id: string;
   bytes: number;
 }

@@ -1,7 +1,7 @@
 import { Link, type Sql } from "../../src/store/postgres/link/link.ts";
 
 /** Changes what a connection is asked, or when. */
-export type Mistake = (sql: Sql) => Sql;
+type Mistake = (sql: Sql) => Sql;
 
 /** What is asked through all links made of late is asked wrongly, until it is disposed of. */
 export function plant(mistake: Mistake): Disposable {

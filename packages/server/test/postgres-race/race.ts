@@ -11,7 +11,7 @@ const HUGE = { mailboxMessages: 1e6, mailboxBytes: 1e12, accountBytes: 1e12, add
 const MANY = { handshakeMessages: 1e6, handshakeBytes: 1e12, unknownUserMessages: 1e6, addressAccounts: 1e6 };
 const WHOLE = { messages: 1e6, bytes: 1e12 };
 
-export interface RaceOptions {
+interface RaceOptions {
   url: string;
   /** By which each store reaches the engine. */
   urls: readonly string[];

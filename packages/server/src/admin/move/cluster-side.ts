@@ -13,7 +13,7 @@ import { AdminError } from "../admin-error.ts";
 const DEAD_S = 8;
 
 /** A connection for all of a move: what breaks it ends the move. */
-export interface ClusterSide extends AsyncDisposable {
+interface ClusterSide extends AsyncDisposable {
   sql: Sql;
 }
 

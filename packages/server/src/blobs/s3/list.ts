@@ -1,7 +1,7 @@
 import type { BucketClient } from "./request.ts";
 
 /** An object of a bucket, as a list of them has it. */
-export interface Listed {
+interface Listed {
   /** Behind the bucket's prefix. */
   name: string;
   bytes: number;

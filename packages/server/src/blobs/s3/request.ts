@@ -27,7 +27,7 @@ const PASSING_CODES = new Set([
 const FULL = new Set(["QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "InsufficientCapacity"]);
 
 /** A bucket has not done what it was asked for. */
-export class BucketRequestError extends Error {
+class BucketRequestError extends Error {
   override readonly name = "BucketRequestError";
   /** As the system says it of a disk: `ENOSPC` where there is no room. */
   readonly code: string | undefined;
@@ -40,7 +40,7 @@ export class BucketRequestError extends Error {
   }
 }
 
-export interface BucketRequest {
+interface BucketRequest {
   method: "GET" | "PUT" | "DELETE";
   /** Name of the object behind the prefix; undefined: the bucket itself. */
   name?: string;

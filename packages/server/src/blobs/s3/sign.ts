@@ -2,7 +2,7 @@
 import { createHash, createHmac } from "node:crypto";
 import type { Credentials } from "../../config/bucket.ts";
 
-export interface ToSign {
+interface ToSign {
   method: string;
   url: URL;
   /** Headers to be signed beside those that are added; names in lower case. */

@@ -18,7 +18,7 @@ const FORGOTTEN = 1_000_000;
 export const SCHEMA_VERSION = 1;
 
 /** What all relays of a cluster know of its logs. */
-export interface ClusterState {
+interface ClusterState {
   logId: string;
   /** Requests from before are forgotten: Unix ms. */
   requestsSince: number;

@@ -58,7 +58,7 @@ interface Wanted {
   reject: (error: unknown) => void;
 }
 
-export interface EntryReadsOptions {
+interface EntryReadsOptions {
   /** Asks the engine; `since` is from when on its patience counts, by `performance.now()`. */
   ask: <R extends object>(text: string, values: unknown[], since: number) => Promise<R[]>;
   /** Up to where a mailbox is being deleted: what is read meanwhile is not handed out again. */

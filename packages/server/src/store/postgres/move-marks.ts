@@ -9,7 +9,7 @@ import type { Sql } from "./link/link.ts";
 const Mark = z.object({ id: z.string(), folder: z.string(), host: z.string() });
 
 /** What a cluster's tables say of a move from a folder, or to one. */
-export interface ClusterMark {
+interface ClusterMark {
   /** Random; the other side has the same. */
   id: string;
   /** The whole path. */
@@ -21,7 +21,7 @@ export interface ClusterMark {
 /**
  * `arriving`: all is here, and the folder may not know yet that it has moved. `arrived`: it does. `moved`: everything is in a folder now.
  */
-export type ClusterMarkKey = "arriving" | "arrived" | "moved";
+type ClusterMarkKey = "arriving" | "arrived" | "moved";
 
 export function newMark(id: string, folder: string): ClusterMark {
   return { id, folder, host: hostname() };

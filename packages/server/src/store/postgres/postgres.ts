@@ -23,7 +23,7 @@ const MOST_BYTES = 64 * 2 ** 20;
 /** The engine's word for a namespace: that of a cluster's tables. */
 export const SCHEMA = "aimessage";
 
-export interface PostgresOptions extends StoreOptions {
+interface PostgresOptions extends StoreOptions {
   /** `postgres://user@host1,host2:5432/database` */
   url: string;
   /** The engine's word for a namespace: that of this cluster. Default: aimessage. */

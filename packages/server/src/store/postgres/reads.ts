@@ -27,7 +27,7 @@ const PAUSE_MS = 100;
 const ACCOUNT = `SELECT a.*, m.device, m.disabled, m.seen, m.entered, m.login_counter, d.device_key, d.certificate, d.counter, d.identity_key, d.derived_key
   FROM accounts a LEFT JOIN mailboxes m ON m.mailbox = a.mailbox LEFT JOIN devices d ON d.mailbox = a.mailbox WHERE a.name = $1`;
 
-export interface ReadsOptions {
+interface ReadsOptions {
   link: Link;
   clock: () => number;
   /** Up to where a mailbox is being deleted: what is read meanwhile is not handed out again. */

@@ -12,7 +12,7 @@ export interface MoveMark {
 }
 
 /** `moved`: everything is in the cluster now. `arriving`: not everything has come from there, or the cluster does not know yet that it has. */
-export type MoveMarkKey = "moved" | "arriving";
+type MoveMarkKey = "moved" | "arriving";
 
 /** The database is not the one to be used, or not yet. */
 export class MovedError extends Error {

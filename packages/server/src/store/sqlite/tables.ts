@@ -15,7 +15,7 @@ import { requestsTable } from "./requests.ts";
 import { statementsTable } from "./statements.ts";
 import type { Entry, StoreLimits } from "../store.ts";
 
-export interface TableOptions {
+interface TableOptions {
   limits: StoreLimits;
   clock: () => number;
   /** Told of each entry that is added. */
@@ -23,8 +23,6 @@ export interface TableOptions {
   /** Whether a mailbox is being pushed to a connection. */
   isListening: (mailbox: number) => boolean;
 }
-
-export type SqliteTables = ReturnType<typeof openTables>;
 
 /** All tables of a database: together they are what decisions work on. */
 export function openTables(db: DatabaseSync, { limits, clock, announce, isListening }: TableOptions) {

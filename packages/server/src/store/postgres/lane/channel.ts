@@ -3,7 +3,7 @@ import type { Address } from "../link/address.ts";
 import { Link, LinkError, patience, type Sql } from "../link/link.ts";
 import { channelPrefix, decodeMessage, encodeMessage, type Message, PAYLOAD_BYTES } from "./messages.ts";
 
-export interface ChannelOptions {
+interface ChannelOptions {
   address: Address;
   /** To which `search_path` leads, and after which channels are named. */
   schema: string;
@@ -14,7 +14,7 @@ export interface ChannelOptions {
 }
 
 /** What a relay does about what others tell it. Must not throw. */
-export interface ChannelEars {
+interface ChannelEars {
   message(message: Message): void;
   /** The connection was made again: anything may have been missed. */
   reopened(): void;

@@ -3,7 +3,7 @@ import { EngineClock } from "./engine-clock.ts";
 import { type Link, LinkError, patience, type Sql } from "../link/link.ts";
 import { channelPrefix } from "./messages.ts";
 
-export interface IncarnationOptions {
+interface IncarnationOptions {
   /** The connection for what relays say to each other, and not that of the lane: that one may wait for locks. */
   link: Pick<Link, "use" | "cut">;
   /** To which `search_path` leads. */

@@ -3,7 +3,7 @@ import type { Bus, Ears } from "../../bus.ts";
 import type { Channel } from "./channel.ts";
 import type { Message } from "./messages.ts";
 
-export interface PostgresBusOptions {
+interface PostgresBusOptions {
   channel: Channel;
   relay: number;
   /** How long another relay may take to say whether it has taken a frame: milliseconds. */

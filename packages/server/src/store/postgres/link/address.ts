@@ -59,7 +59,7 @@ export function parseAddress(url: string): Address {
 }
 
 /** Whether what is said to a host stays on this machine. */
-export function isLocal(host: string): boolean {
+function isLocal(host: string): boolean {
   return host.startsWith("/") || host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 

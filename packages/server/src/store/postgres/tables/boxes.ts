@@ -86,7 +86,7 @@ export const TOTALS_SCHEMA = Object.keys(amounts)
   .map((name) => `${name} bigint NOT NULL DEFAULT 0`)
   .join(", ");
 
-export const BOX_COLUMNS = Object.keys({ ...amounts, ...emptyBox(0, "", "") }).join(", ");
+const BOX_COLUMNS = Object.keys({ ...amounts, ...emptyBox(0, "", "") }).join(", ");
 
 /** Locks in the order of the numbers, so that two relays never wait for each other; groups bring the mailboxes of all of their members. */
 const LOCK = `SELECT ${BOX_COLUMNS} FROM mailboxes WHERE mailbox = ANY (ARRAY(

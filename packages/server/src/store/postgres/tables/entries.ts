@@ -53,7 +53,7 @@ export const RECEIVED = `SELECT e.mailbox, e.seq, e.sender, e.from_name, e.kind,
   LEFT JOIN bodies b ON b.body = e.body ORDER BY e.mailbox, e.seq`;
 
 /** What a batch has made of mail. */
-export interface MailChanges {
+interface MailChanges {
   added: readonly (NewEntry & { seq: number })[];
   bodies: readonly (Body & { blobs: string[] })[];
   /** Mailboxes, and up to where they are read; where that began is in their rows still. */

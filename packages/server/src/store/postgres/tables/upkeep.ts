@@ -5,7 +5,7 @@ import type { Look, Part, Send } from "./part.ts";
 import { MEMORY_MS } from "./requests.ts";
 
 /** What relays agree upon by the numbers of their locks: who sweeps, who changes the tables themselves, and who moves all of it. */
-export const LOCK_SWEEP = 1;
+const LOCK_SWEEP = 1;
 export const LOCK_SCHEMA = 2;
 export const LOCK_MOVE = 3;
 
