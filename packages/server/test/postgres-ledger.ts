@@ -138,20 +138,17 @@ export type ToyOptions = Partial<LaneOptions<Line>> & { committed?: Committed; a
 
 /** Toys of a file's PostgreSQL, each gone with its test. */
 export function toyRelays(engine: { readonly postgres: Postgres; readonly admin: Sql }) {
-  return {
-    /** @param given A schema that is there; a new one if there is none */
-    async start(options: ToyOptions = {}, given?: string): Promise<ToyRelay & { schema: string }> {
-      const schema = given ?? (await newLedger(engine.admin));
-      const address = options.address ?? engine.postgres.address;
-      const relay = await toyRelay(engine.admin, { schema, address }, options);
-      onTestFinished(() => relay[Symbol.asyncDispose]());
-      return Object.assign(relay, { schema });
-    },
-    async lines(schema: string): Promise<number[]> {
-      const rows = await engine.admin<{ id: number }>(`SELECT id FROM ${schema}.ledger ORDER BY place`);
-      return rows.map(({ id }) => id);
-    },
+  /** @param given A schema that is there; a new one if there is none */
+  const start = async (options: ToyOptions = {}, given?: string): Promise<ToyRelay & { schema: string }> => {
+    const schema = given ?? (await newLedger(engine.admin));
+    const address = options.address ?? engine.postgres.address;
+    const relay = await toyRelay(engine.admin, { schema, address }, options);
+    onTestFinished(() => relay[Symbol.asyncDispose]());
+    return Object.assign(relay, { schema });
   };
+  const lines = async (schema: string): Promise<number[]> =>
+    (await engine.admin<{ id: number }>(`SELECT id FROM ${schema}.ledger ORDER BY place`)).map(({ id }) => id);
+  return { start, lines };
 }
 
 /** What a lane says to whoever has waited in vain. */
