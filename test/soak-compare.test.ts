@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { compare } from "../lab/soak/compare.ts";
 import { newTimes, timings } from "../lab/soak/samples.ts";
-import { type Figures, groups, type Minute } from "../lab/soak/watch.ts";
+import type { Figures, Minute } from "../lab/soak/watch.ts";
 
 const FIGURES: Figures = {
   resident: 2e8,
@@ -15,11 +15,19 @@ const FIGURES: Figures = {
   rows: {},
 };
 
-function minute(figures: Partial<Figures> = {}, latency = 10, floor = 5): Minute {
+const ALONE = ["relay", "awake", "sleepy"] as const;
+const CLUSTER = ["relay", "engine", "awake", "sleepy"] as const;
+
+function minute(
+  figures: Partial<Figures> = {},
+  latency = 10,
+  floor = 5,
+  groups: typeof ALONE | typeof CLUSTER = ALONE,
+): Minute {
   const times = newTimes();
   for (const what of timings) times[what] = [what === "floor" ? floor : latency];
   const all = Object.fromEntries(groups.map((group) => [group, { ...FIGURES, ...figures }]));
-  return { figures: all as Minute["figures"], times, load: 1 };
+  return { figures: all, times, load: 1 };
 }
 
 function above(last: Minute): string[] {
@@ -40,7 +48,7 @@ test.for([
   ["CPU for each message", { cpuEach: 9_000 }],
 ] as const)("a soak names what has grown: %s", ([title, figures]) => {
   const named = above(minute(figures));
-  expect(named).toHaveLength(groups.length);
+  expect(named).toHaveLength(ALONE.length);
   for (const name of named) expect(name).toContain(title);
 });
 
@@ -53,4 +61,18 @@ test("what was not measured is not within its bound", () => {
   const last = minute();
   last.times.waking = [];
   expect(above(last)).toEqual(["waking up and reading what waited, p50"]);
+});
+
+test("relays of a cluster have no database but PostgreSQL's, whose tables must not grow by what passes through", () => {
+  const [first, last] = [1e7, 3e7].map((passing) => minute({ passing, log: passing }, 10, 5, CLUSTER)) as [
+    Minute,
+    Minute,
+  ];
+  const rows = compare([first, first, last]).filter(
+    ({ title }) => title.includes("relay") || title.includes("PostgreSQL"),
+  );
+  expect(rows.filter(({ ok }) => !ok).map(({ title }) => title)).toEqual([
+    "PostgreSQL: write-ahead log",
+    "PostgreSQL: tables that remember nothing",
+  ]);
 });

@@ -40,6 +40,6 @@ export async function startRelay(
 
 /** The port of a relay that was to choose one, as soon as its log names it. */
 export function portOf(log: string): number | undefined {
-  const port = /WebSocket endpoint: ws:\/\/[^"]*:(\d+)\//.exec(log)?.[1];
+  const port = /Health check: http:\/\/[^"]*:(\d+)\//.exec(log)?.[1];
   return port === undefined ? undefined : Number(port);
 }

@@ -15,19 +15,31 @@ export interface Row {
   ok: boolean;
 }
 
-const NAMES: Record<Group, string> = { relay: "relay", awake: "agent", sleepy: "agent that sleeps" };
+const NAMES: Record<Group, string> = {
+  relay: "relay",
+  engine: "PostgreSQL",
+  awake: "agent",
+  sleepy: "agent that sleeps",
+};
 const MIB = 2 ** 20;
 
+type Compared = [string, string, (figures: Figures) => number | undefined, number | undefined];
+
 /** What is compared of each group of processes. A shared machine gives twice the CPU in one minute as in the next. */
-const OF_PROCESSES: [string, string, (figures: Figures) => number, number | undefined][] = [
+const OF_PROCESSES: Compared[] = [
   ["memory, garbage collected", " MiB", ({ collected = Number.NaN }) => collected / MIB, 1.2],
   ["memory as it runs", " MiB", ({ resident }) => resident / MIB, 1.5],
+  ["CPU for each message", " us", ({ cpuEach }) => cpuEach, 1.5],
+];
+
+const OF_DATABASES: Compared[] = [
   ["write-ahead log", " MiB", ({ log }) => log / MIB, 1.3],
   ["database file, with what it remembers", " MiB", ({ file }) => file / MIB, undefined],
   ["messages remembered", "", ({ kept }) => kept, undefined],
   ["database, for each more of them", " B", ({ bytesEach }) => bytesEach, 1.3],
   ["rows that belong to no message", "", ({ others }) => others, 1.3],
-  ["CPU for each message", " us", ({ cpuEach }) => cpuEach, 1.5],
+  // Rows that are deleted take room until the next vacuum, for which there have to be some.
+  ["tables that remember nothing", " MiB", ({ passing }) => (passing === undefined ? undefined : passing / MIB), 2],
 ];
 
 const OF_TIMES: [string, Timing, number, number][] = [
@@ -54,8 +66,8 @@ export function compare(minutes: Minute[]): Row[] {
   const machine = floor(last) / floor(first);
   return [
     ...groups.flatMap((group) =>
-      OF_PROCESSES.map(([title, unit, value, atMost]) =>
-        row(`${NAMES[group]}: ${title}`, unit, ({ figures }) => value(figures[group]), atMost),
+      comparedOf(group, first).map(([title, unit, value, atMost]) =>
+        row(`${NAMES[group]}: ${title}`, unit, ({ figures }) => measured(value, figures[group]) ?? Number.NaN, atMost),
       ),
     ),
     ...OF_TIMES.map(([title, timing, part, atMost]) =>
@@ -64,6 +76,16 @@ export function compare(minutes: Minute[]): Row[] {
     row("floor, p50", " ms", floor),
     row("load of the machine", "", ({ load }) => load),
   ];
+}
+
+function comparedOf(group: Group, { figures }: Minute): Compared[] {
+  // Relays of a cluster have no database but the engine's.
+  const all = group === "relay" && figures.engine !== undefined ? OF_PROCESSES : [...OF_PROCESSES, ...OF_DATABASES];
+  return all.filter(([, , value]) => measured(value, figures[group]) !== undefined);
+}
+
+function measured(value: Compared[2], figures: Figures | undefined): number | undefined {
+  return figures && value(figures);
 }
 
 /** Milliseconds by which the minutes' machines are compared. */

@@ -1,14 +1,19 @@
 import { statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
+import type { Database } from "./watch.ts";
 
 /** What is in a database. */
 export interface Contents {
+  /** Bytes of its file. */
+  file: number;
   /** Bytes of its pages that are in use, also those that are still in its log, without what users have written. */
   bytes: number;
   /** Messages that it remembers for as long as it is documented: by these it grows. */
   kept: number;
   /** Rows that belong to no message which is remembered or waits: they must not become more and more. */
   others: number;
+  /** Bytes of all tables that have nothing to remember, if the database can tell. */
+  passing?: number;
   /** Rows by table, or by the first part of the key. */
   rows: Record<string, number>;
 }
@@ -21,13 +26,12 @@ const BODIES = "SELECT total(octet_length(value)) FROM records WHERE";
 const RECEIPTS =
   "SELECT count(*) FROM records WHERE key >= 'out/' AND key < 'out/~' AND json_extract(value, '$.kind') = 'receipt'";
 
-/** Bytes of a database's write-ahead log; 0 if there is none. */
-export function logSize(file: string): number {
-  return statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
-}
-
-export function fileSize(file: string): number {
-  return statSync(file).size;
+/** One that SQLite has in a file. */
+export function fileDatabase(file: string, contents: (file: string) => Contents): Database {
+  return {
+    log: () => statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0,
+    contents: () => contents(file),
+  };
 }
 
 /** The relay remembers the ids of what it has taken for 48 hours, and its audit log the newest 100,000 lines. */
@@ -39,7 +43,7 @@ export function readRelay(file: string): Contents {
     );
     const { requests: kept = 0, entries: waiting = 0, audit = 0 } = rows;
     const bytes = pages(count) - count("SELECT total(bytes) FROM entries");
-    return { bytes, kept, others: total(rows) - kept - waiting - audit, rows };
+    return { file: statSync(file).size, bytes, kept, others: total(rows) - kept - waiting - audit, rows };
   });
 }
 
@@ -51,6 +55,7 @@ export function readAgent(file: string): Contents {
     const history = [...HISTORY, ...WAITING].reduce((sum, name) => sum + (rows[name] ?? 0), 0);
     const bodies = ["in-body", "out-body"].map((name) => count(`${BODIES} key >= '${name}/' AND key < '${name}/~'`));
     return {
+      file: statSync(file).size,
       bytes: bodies.reduce((left, size) => left - size, pages(count)),
       kept: (rows["in"] ?? 0) + (rows["out"] ?? 0) - receipts,
       others: total(rows) - history + receipts,
@@ -78,6 +83,6 @@ function pages(count: Count): number {
   return (count("PRAGMA page_count") - count("PRAGMA freelist_count")) * count("PRAGMA page_size");
 }
 
-function total(rows: Record<string, number>): number {
+export function total(rows: Record<string, number>): number {
   return Object.values(rows).reduce((sum, count) => sum + count, 0);
 }

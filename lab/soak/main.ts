@@ -12,10 +12,10 @@ import { run } from "./run.ts";
 const MORE_MS = 10 * 60_000;
 
 await main(usage, async (args) => {
-  const { minutes, json } = readOptions(args);
+  const { minutes, relays, json } = readOptions(args);
   const folder = ownFolder("soak", minutes * 60_000 + MORE_MS);
   const machine = describeMachine(folder.path);
-  const outcome = await run(minutes, folder.path, progress);
+  const outcome = await run({ minutes, relays, folder: folder.path, progress });
   endProgress();
   const rows = compare(outcome.minutes);
   const { lost, doubled, other } = outcome.verdict;

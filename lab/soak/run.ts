@@ -16,9 +16,17 @@ export interface Outcome {
   verdict: Verdict;
 }
 
-/** @param folder an empty folder on disk */
-export async function run(minutes: number, folder: string, progress: (text: string) => void): Promise<Outcome> {
-  await using world = await World.start(folder);
+interface Plan {
+  minutes: number;
+  /** One has its own database; several are a cluster. */
+  relays: number;
+  /** An empty folder on disk. */
+  folder: string;
+  progress: (text: string) => void;
+}
+
+export async function run({ minutes, relays, folder, progress }: Plan): Promise<Outcome> {
+  await using world = await World.start(folder, relays);
   using watch = new Watch(world.watched);
   const ledger = new Ledger();
   const gather = async () => {

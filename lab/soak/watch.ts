@@ -1,19 +1,25 @@
 import { loadavg } from "node:os";
 import { median } from "../shared/percentiles.ts";
 import type { Worker } from "../shared/worker.ts";
-import { type Contents, fileSize, logSize } from "./files.ts";
+import type { Contents } from "./files.ts";
 import { newTimes, type Report, type Times, timings } from "./samples.ts";
 
-export type Group = "relay" | "awake" | "sleepy";
-export const groups: Group[] = ["relay", "awake", "sleepy"];
+export const groups = ["relay", "engine", "awake", "sleepy"] as const;
+export type Group = (typeof groups)[number];
+
+export interface Database {
+  /** Bytes of its write-ahead log. */
+  log: () => number;
+  contents: () => Contents | Promise<Contents>;
+}
 
 /** A process that must not grow. */
 export interface Watched {
   group: Group;
-  worker: Worker;
-  /** Its database. */
-  file: string;
-  contents: () => Contents;
+  /** Tells of its memory and CPU (see serve.ts). */
+  worker: Pick<Worker, "ask">;
+  /** Relays of a cluster share one. */
+  database: Database;
 }
 
 /** What the processes of a group were in one minute, each on average. */
@@ -32,6 +38,8 @@ export interface Figures {
   bytesEach: number;
   /** Rows at the end that belong to no message. */
   others: number;
+  /** Bytes at the end of tables that have nothing to remember, if that is known. */
+  passing?: number | undefined;
   /** Microseconds of CPU for each message. */
   cpuEach: number;
   /** Rows of the first of them at the end, by table or prefix. */
@@ -39,7 +47,8 @@ export interface Figures {
 }
 
 export interface Minute {
-  figures: Record<Group, Figures>;
+  /** Of a group that takes part. */
+  figures: Partial<Record<Group, Figures>>;
   times: Times;
   /** Processes of this machine that wanted a core at its end, by the system's average of a minute. */
   load: number;
@@ -60,7 +69,7 @@ export class Watch implements Disposable {
   readonly minutes: Minute[] = [];
   readonly #all: Watched[];
   readonly #timer: NodeJS.Timeout;
-  #samples: { worker: Worker; resident: number }[] = [];
+  #samples: { worker: Watched["worker"]; resident: number }[] = [];
   #logs = new Map<Group, number>();
   #times = newTimes();
   /** By minute, the latest last: what was at their ends. */
@@ -69,7 +78,8 @@ export class Watch implements Disposable {
   constructor(all: Watched[]) {
     this.#all = all;
     this.#timer = setInterval(() => {
-      for (const { group, file } of all) this.#logs.set(group, Math.max(this.#logs.get(group) ?? 0, logSize(file)));
+      for (const { group, database } of all)
+        this.#logs.set(group, Math.max(this.#logs.get(group) ?? 0, database.log()));
     }, LOG_MS);
   }
 
@@ -88,12 +98,20 @@ export class Watch implements Disposable {
   /** Begins the first minute, or ends one. `collect`: with a garbage collection behind it, which disturbs the next. */
   async mark({ collect }: { collect: boolean }): Promise<void> {
     const mark = new Map<Watched, Mark>();
-    for (const one of this.#all) mark.set(one, { contents: one.contents(), cpu: await one.worker.ask<number>("cpu") });
+    const read = new Map<Database, Contents>();
+    for (const one of this.#all) {
+      const contents = read.get(one.database) ?? (await one.database.contents());
+      read.set(one.database, contents);
+      mark.set(one, { contents, cpu: await one.worker.ask<number>("cpu") });
+    }
     this.#marks.push(mark);
     if (this.#marks.length > 1) {
-      const figures = Object.fromEntries(groups.map((group) => [group, this.#figures(group)])) as Minute["figures"];
+      const figures: Minute["figures"] = {};
+      for (const group of new Set(this.#all.map((one) => one.group))) {
+        figures[group] = this.#figures(group);
+        if (collect) figures[group].collected = await this.#collect(group);
+      }
       this.minutes.push({ figures, times: this.#times, load: loadavg()[0] ?? 0 });
-      if (collect) for (const group of groups) figures[group].collected = await this.#collect(group);
     }
     this.#samples = [];
     this.#logs = new Map();
@@ -126,10 +144,11 @@ export class Watch implements Disposable {
     return {
       resident: mean(resident),
       log: this.#logs.get(group) ?? 0,
-      file: mean(({ file }) => fileSize(file)),
+      file: mean((one) => now(one).contents.file),
       kept: mean((one) => kept(now(one))),
       bytesEach: growth(({ contents }) => contents.bytes, 2) / growth(kept, 2),
       others: mean((one) => now(one).contents.others),
+      passing: now(members[0] as Watched).contents.passing,
       cpuEach: growth(({ cpu }) => cpu, 1) / growth(kept, 1),
       rows: now(members[0] as Watched).contents.rows,
     };

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { startFloor } from "../bench/floors/start.ts";
-import { type Server, startRelay } from "../shared/relay.ts";
 import { startWorker, type Worker } from "../shared/worker.ts";
-import { readAgent, readRelay } from "./files.ts";
+import { fileDatabase, readAgent } from "./files.ts";
 import { AWAKE, SLEEPY } from "./load.ts";
+import { type Relays, startRelays } from "./relays.ts";
 import type { Report } from "./samples.ts";
 import { Visits } from "./visits.ts";
 import type { Watched } from "./watch.ts";
@@ -15,30 +15,30 @@ export class World implements AsyncDisposable {
   readonly agents = new Map<string, Worker>();
   readonly tokens: Worker;
   readonly #floor: Worker;
-  readonly #relay: Server;
+  readonly #relays: Relays;
   readonly #folder: string;
   readonly #stack: AsyncDisposableStack;
 
-  private constructor(folder: string, relay: Server, tokens: Worker, floor: Worker, stack: AsyncDisposableStack) {
+  private constructor(folder: string, relays: Relays, tokens: Worker, floor: Worker, stack: AsyncDisposableStack) {
     this.#folder = folder;
-    this.#relay = relay;
+    this.#relays = relays;
     this.tokens = tokens;
     this.#floor = floor;
     this.#stack = stack;
     this.visits = new Visits(join(folder, "home"));
   }
 
-  /** The relay has its limits, as it has them by default. @param folder an empty folder on disk */
-  static async start(folder: string): Promise<World> {
+  /** @param folder an empty folder on disk */
+  static async start(folder: string, count: number): Promise<World> {
     const stack = new AsyncDisposableStack();
     try {
-      const relay = stack.use(await startRelay(join(folder, "relay"), { limited: true }));
+      const relays = stack.use(await startRelays(folder, count));
       const echo = stack.use(await startFloor("echo"));
       const tokens = stack.use(await startWorker(new URL("./tokens.ts", import.meta.url)));
-      await tokens.ask("open", { port: relay.port });
+      await tokens.ask("open", { port: relays.port });
       const floor = stack.use(await startWorker(new URL("./floor.ts", import.meta.url)));
       await floor.ask("open", { echo: echo.port, file: join(folder, "floor") });
-      const world = new World(folder, relay, tokens, floor, stack);
+      const world = new World(folder, relays, tokens, floor, stack);
       for (const name of [...AWAKE, ...SLEEPY]) await world.startAgent(name);
       await world.visits.register(world.#server);
       return world;
@@ -63,16 +63,13 @@ export class World implements AsyncDisposable {
     return [this.#floor, this.tokens, ...this.agents.values()];
   }
 
-  /** The relay and the agents. */
+  /** The relays and the agents. */
   get watched(): Watched[] {
-    const relay = join(this.#folder, "relay", "db", "relay.db");
-    return [
-      { group: "relay", worker: this.#relay, file: relay, contents: () => readRelay(relay) },
-      ...[...this.agents].map(([name, worker]): Watched => {
-        const file = join(this.folderOf(name), "agent.db");
-        return { group: AWAKE.includes(name) ? "awake" : "sleepy", worker, file, contents: () => readAgent(file) };
-      }),
-    ];
+    const agents = [...this.agents].map(([name, worker]): Watched => {
+      const database = fileDatabase(join(this.folderOf(name), "agent.db"), readAgent);
+      return { group: AWAKE.includes(name) ? "awake" : "sleepy", worker, database };
+    });
+    return [...this.#relays.watched, ...agents];
   }
 
   /** What has happened since this was asked last. */
@@ -87,7 +84,7 @@ export class World implements AsyncDisposable {
   }
 
   get #server(): string {
-    return `ws://localhost:${this.#relay.port}/ws`;
+    return `ws://localhost:${this.#relays.port}/ws`;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

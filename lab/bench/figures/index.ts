@@ -10,6 +10,7 @@ import { memory } from "./memory.ts";
 import { offline, relayed } from "./relayed.ts";
 import { send } from "./send.ts";
 import { uploads } from "./uploads.ts";
+import { wakeUp } from "./wake-up.ts";
 
 /** What can be measured, in the order of the table. */
 export const figures = {
@@ -26,6 +27,7 @@ export const figures = {
   uploads,
   hostile,
   cluster,
+  wakeup: wakeUp,
   mailboxes,
 } satisfies Record<string, (plan: Plan) => Promise<Result[]>>;
 export type FigureName = keyof typeof figures;

@@ -1,8 +1,9 @@
 // One connection to PostgreSQL, through everything that happens to connections.
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { eventually } from "../../../test/waiting.ts";
+import { PLANS } from "../src/store/postgres/lane/lane.ts";
 import { parseAddress } from "../src/store/postgres/link/address.ts";
 import { Link, LinkError, type LinkOptions, patience } from "../src/store/postgres/link/link.ts";
 import { hasPostgres } from "../../../test/postgres.ts";
@@ -50,6 +51,31 @@ describe.skipIf(!hasPostgres)("a link", () => {
     const name = "current_setting('search_path') AS path, current_setting('lock_timeout') AS timeout";
     const [row] = await sql(`SELECT ${name}, current_setting('application_name') AS name`, []);
     expect(row).toEqual({ path: "a_schema", timeout: "1234ms", name: "a relay \\ of ours" });
+  });
+
+  test("plans statements anew behind one that took long: what is best for a table that is empty reads all of it later", async () => {
+    const sql = await open({ settings: PLANS }).use();
+    await sql("CREATE TEMP TABLE held (a bigint, b bigint, PRIMARY KEY (a, b)); ANALYZE held");
+    const text = "SELECT h.b FROM unnest($1::bigint[], $2::bigint[]) x(a, b) JOIN held h ON h.a = x.a AND h.b = x.b";
+    const readsWhole = async (): Promise<boolean> => {
+      await sql(text, [[], []]);
+      const [known] = await sql<{ name: string }>(
+        `SELECT name FROM pg_prepared_statements WHERE statement = '${text}'`,
+      );
+      const rows = await sql<{ "QUERY PLAN": string }>(`EXPLAIN EXECUTE ${known?.name}('{}', '{}')`);
+      return !rows.some((row) => row["QUERY PLAN"].includes("Index Cond"));
+    };
+    expect(await readsWhole()).toBe(true);
+    await sql("INSERT INTO held SELECT i, i FROM generate_series(1, 10000) i");
+    expect(await readsWhole()).toBe(true);
+    const start = performance.now();
+    const clock = vi.spyOn(performance, "now").mockImplementation(() => start + 2_001);
+    onTestFinished(() => clock.mockRestore());
+    expect(await readsWhole()).toBe(true);
+    let now = start + 2_001;
+    clock.mockImplementation(() => (now += 101));
+    await sql(text, [[], []]);
+    expect(await readsWhole()).toBe(false);
   });
 
   test("says at once that it cannot send a value, and sends nothing", async () => {

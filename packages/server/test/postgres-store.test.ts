@@ -4,16 +4,25 @@ import { Proxy } from "../../../lab/shared/proxy.ts";
 import { database, hasPostgres } from "../../../test/postgres.ts";
 import { defaultLimits } from "../src/config/limits.ts";
 import { checkTables } from "../src/store/postgres/check.ts";
+import { joinCluster } from "../src/store/postgres/cluster.ts";
+import { PLANS } from "../src/store/postgres/lane/lane.ts";
+import { parseAddress } from "../src/store/postgres/link/address.ts";
+import { Link } from "../src/store/postgres/link/link.ts";
 import { openPostgresStore } from "../src/store/postgres/postgres.ts";
 import type { KeyAccount } from "../src/store/store.ts";
 import { relayStoreCases } from "../src/testing/index.ts";
 import { accepted, StoreWorld } from "../src/testing/store-world.ts";
+import { notingStatements } from "./asked-statements.ts";
+import { readWhole } from "./engine-plans.ts";
+import { fillTables } from "./large-tables.ts";
 
 describe.runIf(hasPostgres)("the PostgreSQL store", () => {
+  const asked = new Set<string>();
+
   for (const { name: sentence, run } of relayStoreCases)
     test(sentence, async () => {
       const url = await database();
-      await run((options) => openPostgresStore({ ...options, url }));
+      await notingStatements(asked, () => run((options) => openPostgresStore({ ...options, url })));
       expect(await checkTables(url, "aimessage")).toEqual([]);
     });
 
@@ -87,7 +96,38 @@ describe.runIf(hasPostgres)("the PostgreSQL store", () => {
     expect(await store.sweep()).toEqual({ expired: 0, unnoticed: 0, more: false, next: Infinity });
     expect(await store.offers([1])).toEqual({ offers: [], next: Infinity });
   });
+
+  // What the tests before have asked.
+  test("however much is in its tables, whatever it asks is found by an index, or is as short as it is meant", async () => {
+    const address = parseAddress(await database());
+    await joinCluster(address, "aimessage", false);
+    await using link = new Link(address, { settings: { search_path: "aimessage", ...PLANS } });
+    const sql = await link.use();
+    await fillTables(sql);
+    const statements = [...asked].filter((text) => /^\s*(SELECT|UPDATE|DELETE|INSERT|WITH)\b/.test(text));
+    expect(statements.length).toBeGreaterThan(100);
+    const found = new Map<string, string[]>();
+    for (const text of statements) {
+      const tables = (await readWhole(sql, text)).filter((table) => !SHORT.has(table));
+      if (tables.length > 0 && !MEANT.some((meant) => meant.test(text))) found.set(text, tables);
+    }
+    expect([...found]).toEqual([]);
+  });
 });
+
+/** Tables of a row or a few. */
+const SHORT = new Set(["relays", "meta", "blocks", "mailbox_numbers"]);
+/** The first of an index in its order; sums and what is folded, once a second or a minute; and few requests, of which {@link file://./postgres-requests.test.ts} says how few. */
+const MEANT = [
+  /^SELECT mailbox, name, closed FROM mailboxes WHERE closed IS NOT NULL AND NOT drained ORDER BY mailbox LIMIT 1$/,
+  /^SELECT mailbox, seq, expires_at FROM entries WHERE expires_at IS NOT NULL ORDER BY expires_at LIMIT/,
+  /^SELECT \* FROM statements ORDER BY due_at LIMIT/,
+  /^SELECT \* FROM audit ORDER BY number DESC LIMIT/,
+  /^SELECT count\(\*\) AS count FROM entries$/,
+  /^SELECT count\(\*\) AS count, .* FROM blobs$/s,
+  /^WITH gone AS \(DELETE FROM charges c WHERE relay <> 0/,
+  /^SELECT at FROM requests ORDER BY at DESC OFFSET/,
+];
 
 /** An account, with bytes as text, whatever kind of bytes they are. */
 function readable(account: KeyAccount): unknown {

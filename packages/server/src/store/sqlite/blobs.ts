@@ -42,7 +42,8 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`,
   );
   const select = db.prepare("SELECT * FROM blobs WHERE id = ?");
-  const byRequest = db.prepare("SELECT * FROM blobs WHERE owner = ? AND request_id = ?");
+  // Its index has none that belong to nobody: it is used by whoever says that none of these is meant.
+  const byRequest = db.prepare("SELECT * FROM blobs WHERE owner = ? AND owner != '' AND request_id = ?");
   const setRequest = db.prepare("UPDATE blobs SET request_id = ? WHERE id = ?");
   const setToken = db.prepare("UPDATE blobs SET token_hash = ? WHERE id = ?");
   // Only bytes that come touch it: who asks again, or brings nothing, keeps no room by that.
@@ -52,7 +53,7 @@ export function blobsTable(db: DatabaseSync, addresses: Addresses, limits: Store
   );
   const seal = db.prepare("UPDATE blobs SET sealed = 1, come = bytes WHERE id = ?");
   const remove = db.prepare("DELETE FROM blobs WHERE id = ?");
-  const disown = db.prepare("UPDATE blobs SET owner = '' WHERE owner = ?");
+  const disown = db.prepare("UPDATE blobs SET owner = '' WHERE owner = ? AND owner != ''");
   const expired = db.prepare("SELECT * FROM blobs WHERE expires_at <= ? AND coalesce(held, -1) < 0 LIMIT ?");
   const unfinished = db.prepare("SELECT * FROM blobs WHERE sealed IS NULL AND touched_at <= ? LIMIT ?");
   const sealedAfter = db.prepare("SELECT * FROM blobs WHERE id > ? AND sealed = 1 ORDER BY id LIMIT ?");

@@ -8,8 +8,8 @@ import { type Link, LinkError, type Sql } from "../link/link.ts";
 export { Again, type Decided } from "./fenced-writes.ts";
 
 /**
- * Statements are planned once, for tables of any size: by their indexes. What the engine finds best for tables that are empty reads
- * all of them later.
+ * Statements are planned for tables of any size: by their indexes. Whether there is a row in another table is asked by a subquery for one of
+ * its columns: EXISTS among what is selected may read all of that table first.
  */
 export const PLANS = {
   plan_cache_mode: "force_generic_plan",

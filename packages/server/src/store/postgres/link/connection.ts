@@ -31,6 +31,13 @@ interface ConnectionOptions {
   onLost: (error: LinkError) => void;
 }
 
+/**
+ * After an answer that took so long all statements are planned anew, unless they were so just before. What is best for tables that are as good
+ * as empty, and those of mail become so again and again, reads all of them later; and the engine itself plans anew only when it has
+ * counted the rows once more, minutes later. Milliseconds.
+ */
+const SLOW_MS = 100;
+const PLAN_MS = 2000;
 const KEEP_ALIVE_MS = 10_000;
 const CONNECT_MS = 4000;
 
@@ -45,6 +52,9 @@ export class Connection {
   readonly #onLost: (error: LinkError) => void;
   #lost: LinkError | undefined;
   #isGathering = false;
+  /** Since when statements have their plans, by `performance.now()`; and whether one of them has taken long since. */
+  #plannedAt = performance.now();
+  #isSlow = false;
 
   constructor({ address, host, settings, heard, onLost }: ConnectionOptions) {
     this.#onLost = onLost;
@@ -91,10 +101,12 @@ export class Connection {
         reject(this.#lost);
         return;
       }
+      const began = performance.now();
       this.#waiting.add(reject);
       this.#query<R>(text, parameters).then(
         (result) => {
           this.#waiting.delete(reject);
+          if (performance.now() - began > SLOW_MS) this.#isSlow = true;
           // A text of several statements has several results.
           const last = Array.isArray(result) ? (result.at(-1) as QueryResult<R>) : result;
           resolve(Object.assign(last.rows, { count: last.rowCount ?? 0 }));
@@ -123,9 +135,19 @@ export class Connection {
 
   async #query<R extends object>(text: string, values?: unknown[]): Promise<QueryResult<R>> {
     if (values === undefined) return this.#client.query<R>(text);
+    this.#replan();
     let name = names.get(text);
     if (name === undefined) names.set(text, (name = `s${names.size}`));
     return this.#client.query<R>({ name, text, values });
+  }
+
+  #replan(): void {
+    const now = performance.now();
+    if (!this.#isSlow || now - this.#plannedAt < PLAN_MS) return;
+    this.#isSlow = false;
+    this.#plannedAt = now;
+    // In a transaction that has failed it is refused, as all the rest is.
+    this.#client.query("DISCARD PLANS").catch(() => undefined);
   }
 
   #lose(kind: LinkError["kind"], cause: unknown): void {

@@ -44,8 +44,8 @@ export type KnownDevices = BoundedMap<number, DeviceRow>;
 
 /** Those of before the day was written down count as used. A key account is used that has sent, talks, or knows somebody. */
 export const SEEN = `SELECT a.name, a.mailbox, coalesce(m.seen, 0) AS seen, a.kind = 'removed' OR m.seen = 0 OR (a.kind = 'token' AND m.entered)
-    OR m.last_request IS NOT NULL OR EXISTS (SELECT 1 FROM members x WHERE x.mailbox = a.mailbox AND x.group_id <> ALL ($3::text[]))
-    OR EXISTS (SELECT 1 FROM peers p WHERE p.owner = a.name) AS used
+    OR m.last_request IS NOT NULL OR (SELECT x.mailbox FROM members x WHERE x.mailbox = a.mailbox AND x.group_id <> ALL ($3::text[]) LIMIT 1) IS NOT NULL
+    OR (SELECT p.owner FROM peers p WHERE p.owner = a.name LIMIT 1) IS NOT NULL AS used
   FROM accounts a LEFT JOIN mailboxes m ON m.mailbox = a.mailbox WHERE a.name > $1 ORDER BY a.name LIMIT $2::bigint`;
 
 /** An account with all that never changes of it, to be used when its batch is over. @throws Missing */

@@ -73,7 +73,8 @@ export class BlobTable implements Part {
       "blob request": async (sql, keys) => {
         for (const key of keys) {
           const [row] = await sql<BlobRow>(
-            "SELECT * FROM blobs WHERE owner = $1 AND request_id = $2 FOR UPDATE",
+            // Its index has none that belong to nobody: it is used by whoever says that none of these is meant.
+            "SELECT * FROM blobs WHERE owner = $1 AND owner <> '' AND request_id = $2 FOR UPDATE",
             valuesOf(key),
           );
           if (row !== undefined) this.#rows.learn(row.id, row);
@@ -81,11 +82,7 @@ export class BlobTable implements Part {
         }
       },
       overdue: async (sql, keys) => {
-        const rows = await sql<BlobRow>(
-          `SELECT * FROM blobs WHERE (expires_at <= $1 AND coalesce(held, -1) < 0) OR (NOT sealed AND touched_at <= $2)
-            ORDER BY id LIMIT $3::bigint FOR UPDATE`,
-          [this.#now, this.#now - UNFINISHED_MS, Number(keys[0])],
-        );
+        const rows = await sql<BlobRow>(OVERDUE, [this.#now, this.#now - UNFINISHED_MS, Number(keys[0])]);
         for (const row of rows) this.#rows.learn(row.id, row);
         this.#overdue = rows.map(({ id }) => id);
       },
@@ -201,8 +198,16 @@ export class BlobTable implements Part {
   }
 }
 
+const EXPIRED = "expires_at <= $1::bigint AND coalesce(held, -1) < 0";
+const UNFINISHED = "NOT sealed AND touched_at <= $2::bigint";
+
+/** Found by an index each, and looked at again when they are locked: others may have changed them meanwhile. */
+const OVERDUE = `SELECT * FROM blobs WHERE id = ANY (ARRAY(
+    (SELECT id FROM blobs WHERE ${EXPIRED} LIMIT $3::bigint) UNION (SELECT id FROM blobs WHERE ${UNFINISHED} LIMIT $3::bigint)
+  )) AND ((${EXPIRED}) OR (${UNFINISHED})) ORDER BY id LIMIT $3::bigint FOR UPDATE`;
+
 /** By what is there, and not by what is remembered of it: other relays have changed that just now, perhaps. */
-const DISOWN = `WITH gone AS (UPDATE blobs SET owner = '' WHERE owner = $2 RETURNING bytes)
+const DISOWN = `WITH gone AS (UPDATE blobs SET owner = '' WHERE owner = $2 AND owner <> '' RETURNING bytes)
   INSERT INTO charges (payer, relay, bytes) SELECT $3::text, $1::bigint, -sum(greatest(bytes, ${LEAST_CHARGE})) FROM gone HAVING count(*) > 0
   ${SUMS_OF}`;
 

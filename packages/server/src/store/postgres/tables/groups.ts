@@ -282,7 +282,7 @@ export class Groups implements Part {
   }
 }
 
-const MEMBERS = `SELECT m.*, NOT EXISTS (SELECT 1 FROM mailboxes b WHERE b.mailbox = m.mailbox) AS gone
+const MEMBERS = `SELECT m.*, (SELECT b.mailbox FROM mailboxes b WHERE b.mailbox = m.mailbox) IS NULL AS gone
   FROM members m WHERE group_id = ANY ($1::text[]) ORDER BY mailbox`;
 
 /** Groups go with their members and statements, and give back what they were charged. */

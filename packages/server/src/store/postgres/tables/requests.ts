@@ -33,7 +33,7 @@ export const requestTable = tableWrites<RequestRow>("requests", ["sender", "id"]
 });
 
 const SELECT = `SELECT x.sender, x.id, r.digest, r.mailbox, r.seq, r.at, r.answer,
-    EXISTS (SELECT 1 FROM entries e WHERE e.mailbox = r.mailbox AND e.seq = r.seq) AS waiting
+    (SELECT e.seq FROM entries e WHERE e.mailbox = r.mailbox AND e.seq = r.seq) IS NOT NULL AS waiting
   FROM unnest($1::bigint[], $2::bytea[]) x(sender, id)
   JOIN requests r ON r.sender = x.sender AND r.id = x.id AND r.at >= $3::bigint ORDER BY r.at`;
 

@@ -55,7 +55,7 @@ export class Upkeep implements Part {
       },
       bodies: async (sql, keys) => {
         const rows = await sql<{ body: number; orphan: boolean }>(
-          `SELECT body, NOT EXISTS (SELECT 1 FROM entries e WHERE e.body = b.body) AS orphan FROM bodies b
+          `SELECT body, (SELECT e.body FROM entries e WHERE e.body = b.body LIMIT 1) IS NULL AS orphan FROM bodies b
             WHERE body > $1 ORDER BY body LIMIT ${BODIES}`,
           [Number(keys[0])],
         );
