@@ -64,7 +64,7 @@ test("what was not measured is not within its bound", () => {
 });
 
 test("relays of a cluster have no database but PostgreSQL's, whose tables must not grow by what passes through", () => {
-  const [first, last] = [1e7, 3e7].map((passing) => minute({ passing, log: passing }, 10, 5, CLUSTER)) as [
+  const [first, last] = [1e7, 2.5e7].map((passing) => minute({ passing, log: passing }, 10, 5, CLUSTER)) as [
     Minute,
     Minute,
   ];

@@ -23,7 +23,7 @@ const NAMES: Record<Group, string> = {
 };
 const MIB = 2 ** 20;
 
-type Compared = [string, string, (figures: Figures) => number | undefined, number | undefined];
+type Compared = [string, string, (figures: Figures) => number, number | undefined];
 
 /** What is compared of each group of processes. A shared machine gives twice the CPU in one minute as in the next. */
 const OF_PROCESSES: Compared[] = [
@@ -38,8 +38,15 @@ const OF_DATABASES: Compared[] = [
   ["messages remembered", "", ({ kept }) => kept, undefined],
   ["database, for each more of them", " B", ({ bytesEach }) => bytesEach, 1.3],
   ["rows that belong to no message", "", ({ others }) => others, 1.3],
-  // Rows that are deleted take room until the next vacuum, for which there have to be some.
-  ["tables that remember nothing", " MiB", ({ passing }) => (passing === undefined ? undefined : passing / MIB), 2],
+];
+
+/** Of PostgreSQL, which fills its memory and its log up to sizes that it is given, and keeps room of deleted rows until there are enough for a vacuum. */
+const OF_ENGINE: Compared[] = [
+  ["memory as it runs", " MiB", ({ resident }) => resident / MIB, 2],
+  ["CPU for each message", " us", ({ cpuEach }) => cpuEach, 1.5],
+  ["write-ahead log", " MiB", ({ log }) => log / MIB, 2],
+  ["tables that remember nothing", " MiB", ({ passing = Number.NaN }) => passing / MIB, 2],
+  ...OF_DATABASES.slice(1),
 ];
 
 const OF_TIMES: [string, Timing, number, number][] = [
@@ -67,7 +74,7 @@ export function compare(minutes: Minute[]): Row[] {
   return [
     ...groups.flatMap((group) =>
       comparedOf(group, first).map(([title, unit, value, atMost]) =>
-        row(`${NAMES[group]}: ${title}`, unit, ({ figures }) => measured(value, figures[group]) ?? Number.NaN, atMost),
+        row(`${NAMES[group]}: ${title}`, unit, ({ figures: { [group]: own } }) => value(own as Figures), atMost),
       ),
     ),
     ...OF_TIMES.map(([title, timing, part, atMost]) =>
@@ -79,13 +86,10 @@ export function compare(minutes: Minute[]): Row[] {
 }
 
 function comparedOf(group: Group, { figures }: Minute): Compared[] {
+  if (figures[group] === undefined) return [];
+  if (group === "engine") return OF_ENGINE;
   // Relays of a cluster have no database but the engine's.
-  const all = group === "relay" && figures.engine !== undefined ? OF_PROCESSES : [...OF_PROCESSES, ...OF_DATABASES];
-  return all.filter(([, , value]) => measured(value, figures[group]) !== undefined);
-}
-
-function measured(value: Compared[2], figures: Figures | undefined): number | undefined {
-  return figures && value(figures);
+  return group === "relay" && figures.engine !== undefined ? OF_PROCESSES : [...OF_PROCESSES, ...OF_DATABASES];
 }
 
 /** Milliseconds by which the minutes' machines are compared. */

@@ -24,7 +24,7 @@ interface ChannelEars {
  * Nothing here is worth waiting for the disk. And a listener that takes nothing is dropped: else what it does not read fills the queue that all
  * notifications of the engine share.
  */
-const BUS_SETTINGS = { synchronous_commit: "off", tcp_user_timeout: 10_000 };
+const BUS_SETTINGS = { synchronous_commit: "off", tcp_user_timeout: 10_000, plan_cache_mode: "force_generic_plan" };
 const PATIENCE_MS = 3000;
 
 /** Each to its relay, or where that is null to all but this one; dead ones get nothing. */
