@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 
 /**
- * Remembers the groups that it is told of by lines, "+ GROUP" and "- GROUP", and ends them when its input does: when whoever
- * started them is gone, however that went. What ends a terminal's processes does not end it before.
+ * Remembers the groups that it begins with, and those that it is told of by lines, "+ GROUP" and "- GROUP", and ends them when its input
+ * does: when whoever started them is gone, however that went. What ends a terminal's processes does not end it before.
  */
 const SCRIPT = `
 trap '' INT TERM HUP
-groups=' '
+groups=" $* "
 while read -r sign group; do
   case $sign in
     +) groups="$groups$group " ;;
@@ -38,8 +38,7 @@ export class Watchdog implements Disposable {
 
   #start(): ChildProcess {
     const begun = performance.now();
-    const child = start();
-    for (const pid of this.#groups) child.stdin?.write(`+ ${pid}\n`);
+    const child = start(this.#groups);
     child.once("exit", () => {
       this.#child = undefined;
       const again = () => {
@@ -56,8 +55,12 @@ export class Watchdog implements Disposable {
   }
 }
 
-function start(): ChildProcess {
-  const child = spawn("/bin/sh", ["-c", SCRIPT], { detached: true, stdio: ["pipe", "ignore", "ignore"] });
+/** @param groups It knows them before its first line: whoever starts it may be killed before that is written. */
+function start(groups: ReadonlySet<number>): ChildProcess {
+  const child = spawn("/bin/sh", ["-c", SCRIPT, "watchdog", ...[...groups].map(String)], {
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"],
+  });
   // Without one the commands run all the same; only after a kill -9 they run on.
   child.on("error", () => undefined);
   child.stdin?.on("error", () => undefined);
