@@ -1,3 +1,4 @@
+// @module-tag long
 /** The examples, as their first lines say. */
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";

@@ -1,3 +1,4 @@
+// @module-tag long
 /** Floods: what strangers and single accounts may hold, and that others are served meanwhile. */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";

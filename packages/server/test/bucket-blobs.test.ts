@@ -1,3 +1,4 @@
+// @module-tag long
 // Encrypted files in a bucket: against a fake of S3, and a real one where AIMESSAGE_TEST_BUCKET names it, as s3://bucket/prefix.
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";

@@ -1,3 +1,4 @@
+// @module-tag long
 // A relay whose database is deleted, moved or replaced while it runs promises nothing that would be gone with it.
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";

@@ -1,3 +1,4 @@
+// @module-tag long
 import { randomBytes, randomInt } from "node:crypto";
 import { hostname } from "node:os";
 import { existsSync, rmSync } from "node:fs";

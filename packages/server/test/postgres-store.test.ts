@@ -97,8 +97,10 @@ describe.runIf(hasPostgres)("the PostgreSQL store", () => {
     expect(await store.offers([1])).toEqual({ offers: [], next: Infinity });
   });
 
-  // What the tests before have asked.
-  test("however much is in its tables, whatever it asks is found by an index, or is as short as it is meant", async () => {
+  test("however much is in its tables, whatever it asks is found by an index, or is as short as it is meant", async ({
+    skip,
+  }) => {
+    if (asked.size === 0) skip("what it looks at is asked by the tests before it");
     const address = parseAddress(await database());
     await joinCluster(address, "aimessage", false);
     await using link = new Link(address, { settings: { search_path: "aimessage", ...PLANS } });

@@ -1,3 +1,4 @@
+// @module-tag long
 // Several relays that have the same store and the same encrypted files: [P-14] of docs/protocol.md, wherever a client comes.
 import { createHash, randomBytes, randomInt } from "node:crypto";
 import { existsSync, readdirSync, utimesSync, writeFileSync } from "node:fs";

@@ -1,3 +1,4 @@
+// @module-tag long
 /** Whatever is written, at every door it is data, whole, and nothing else happens. */
 import { createServer } from "node:http";
 import { once } from "node:events";
@@ -153,6 +154,7 @@ test("a program at a pipe", async () => {
 test("[A-15] an assistant has it between two random words that are not in it, and sees all that it holds", async () => {
   const world = await written();
   const { call, client } = await assistant(world, "bob");
+  await eventually("all have come", async () => (await call("check_inbox"))["unhandled"] === count);
   const raw: string[] = [];
   const read = async (args: object) => {
     const { content } = await client.callTool({ name: "read_messages", arguments: { ...args } });

@@ -1,3 +1,4 @@
+// @module-tag long
 /** Whatever a peer calls its files, at every door the name is data, and names a file of the folder in which it is saved. */
 import { createServer } from "node:http";
 import { once } from "node:events";

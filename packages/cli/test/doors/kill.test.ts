@@ -1,3 +1,4 @@
+// @module-tag long
 /** Listeners that are killed while a command of theirs runs. */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";

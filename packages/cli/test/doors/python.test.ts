@@ -1,3 +1,4 @@
+// @module-tag long
 /** clients/python, by Debian's python3 and nothing else. */
 import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";

@@ -1,3 +1,4 @@
+// @module-tag long
 /** A blob that is not what was sealed, or is not there any more: its sender hears so, and sends it again as another one. */
 import { appendFileSync, copyFileSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";

@@ -1,3 +1,4 @@
+// @module-tag long
 /** A message that ends while its files are under way: nothing of them stays, here, at the relay, or in a store. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

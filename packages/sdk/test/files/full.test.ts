@@ -1,3 +1,4 @@
+// @module-tag long
 /** No room: at the relay, of an account, on the relay's disk, at the receiver. What waits goes on when there is some. */
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";

@@ -1,3 +1,4 @@
+// @module-tag long
 /** What happens to a file when connections, processes and relays end while it is under way: it goes on from where it was. */
 import { cpSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";

@@ -1,3 +1,4 @@
+// @module-tag long
 /** A relay, or a peer, that says of files what is not so: it costs a wait, and nothing that lasts. */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
