@@ -17,8 +17,9 @@ export function asJson(ok: boolean, machine: Machine, rows: Row[], { minutes, ve
 
 /** A minute without each of its latencies. */
 function brief({ figures, times, load }: Minute) {
-  const medians = timings.map((what) => [what, percentile(times[what], 0.5)]);
-  return { figures, p50: Object.fromEntries(medians), load };
+  const percentiles = (part: number) =>
+    Object.fromEntries(timings.map((what) => [what, percentile(times[what], part)]));
+  return { figures, p50: percentiles(0.5), p99: percentiles(0.99), load };
 }
 
 /** For people. */

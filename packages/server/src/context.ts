@@ -34,7 +34,6 @@ export interface Context {
     fanOut: Buckets;
     lightFrames: Buckets;
     registrations: Buckets;
-    claims: Buckets;
     addressClaims: Buckets;
     publishes: Buckets;
     peers: Buckets;

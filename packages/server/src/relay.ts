@@ -351,7 +351,6 @@ function ratesOf(limits: Limits): Context["rates"] {
     fanOut: new Buckets(limits.fanOutBytes, limits.fanOutBytesBurst),
     lightFrames: new Buckets(limits.lightFramesPerSecond, limits.lightFramesBurst),
     registrations: new Buckets(limits.registrationsPerSecond, limits.registrationsBurst),
-    claims: new Buckets(limits.claimsPerHour / 3600, limits.claimsPerHour),
     addressClaims: new Buckets(limits.addressClaimsPerSecond, limits.addressClaimsBurst),
     publishes: new Buckets(limits.publishesPerHour / 3600, limits.publishesPerHour),
     peers: new Buckets(limits.peersPerSecond, limits.peersBurst),

@@ -75,7 +75,7 @@ async function conversations(world: StoreWorld, agents: KeyAccount[]): Promise<s
     accepted(await world.send(one, other.username, text));
     if (at % 3 === 0) await world.store.received(other.mailbox, world.stored.at(-1)?.seq ?? 0);
     accepted(await world.send(other, one.username, { groupId: group, epoch: 1 }));
-    accepted(await world.store.claimKeys(one.mailbox, other.username, false, () => 0));
+    accepted(await world.store.claimKeys(one.mailbox, other.username, false));
     return group;
   });
 }

@@ -42,6 +42,7 @@ const CONTENTS: Record<string, [columns: string, row: string]> = {
   ],
   invites: ["id, hash, uses, used, created_at, expires_at, revoked", "i, i, 1, 0, 1, i, false"],
   addresses: ["address, accounts", "i, 1"],
+  allowances: ["key, full_at", "i, i"],
   audit: ["kind, at, who, what", "CASE WHEN i % 2 = 0 THEN 'deed' ELSE 'refusal' END, i, 'x', 'y'"],
 };
 

@@ -48,7 +48,7 @@ async function fill(url: string): Promise<void> {
   accepted(await world.found(anna, [berta], groupId));
   accepted(await world.say(anna, groupId, 2, "said"));
   await world.store.keepStatement({ sender: berta.mailbox, groupId, kind: "leave", statement: "bGVhdmU=" });
-  accepted(await world.store.claimKeys(berta.mailbox, "anna", true, () => 0));
+  accepted(await world.store.claimKeys(berta.mailbox, "anna", true));
   const hashes = { readHash: new Uint8Array(32), tokenHash: new Uint8Array(32) };
   const blob = { mailbox: anna.mailbox, requestId: "one", bytes: 9, readers: 1, ttl: undefined, ...hashes };
   accepted(await world.store.blobs.reserve(blob));

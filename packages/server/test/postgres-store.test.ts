@@ -32,7 +32,7 @@ describe.runIf(hasPostgres)("the PostgreSQL store", () => {
     const [alice, bob] = [await one.agent("alice"), await one.agent("bob")];
     const clock = (): number => one.now;
     await using other = await openPostgresStore({ limits: defaultLimits(), clock, url });
-    const { account } = accepted(await other.claimKeys(alice.mailbox, "bob", false, () => 0));
+    const { account } = accepted(await other.claimKeys(alice.mailbox, "bob", false));
     expect(readable(account)).toEqual(readable(bob));
     const { account: again } = accepted(await other.registerDevice(one.newDevice("alice")));
     expect(readable(again)).toEqual(readable(alice));

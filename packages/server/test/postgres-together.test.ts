@@ -195,13 +195,23 @@ test.runIf(hasPostgres)(
     await using world = await open(await database());
     const [anna, berta] = [await world.agent("anna"), await world.agent("berta")];
     const publish = () => world.store.publishKeys(anna.mailbox, [bytes("new")], undefined, false);
-    const claim = async () => accepted(await world.store.claimKeys(berta.mailbox, "anna", true, () => 0));
+    const claim = async () => accepted(await world.store.claimKeys(berta.mailbox, "anna", true));
     const [, ...claimed] = await Promise.all([publish(), claim(), claim(), claim()]);
     expect(claimed.map(({ lastResort }) => lastResort)).toEqual([false, false, false]);
     await publish();
     expect((await claim()).lastResort).toBe(true);
   },
 );
+
+test.runIf(hasPostgres)("a device takes no more of another's key packages by asking two relays at once", async () => {
+  const url = await database();
+  await using one = await open(url, { claimsPerHour: 3 });
+  await using other = await open(url, { claimsPerHour: 3 });
+  const [, berta] = [await one.agent("anna"), await one.agent("berta")];
+  const claims = many(8, (at) => (at % 2 === 0 ? one : other).store.claimKeys(berta.mailbox, "anna", true));
+  const refused = (await Promise.all(claims)).filter((asked) => "refused" in asked && asked.refused === "rate_limited");
+  expect(refused).toHaveLength(5);
+});
 
 describe.runIf(hasPostgres)("a sweep, while somebody has the lock of a mailbox", () => {
   test("leaves its key packages alone", async () => {
@@ -243,7 +253,7 @@ test.runIf(hasPostgres)("a package that is claimed and used at once is charged t
   world.address = "192.0.2.1";
   const [anna, berta] = [await world.agent("anna"), await world.agent("berta")];
   for (const groupId of ["one", "two"])
-    await Promise.all([world.store.claimKeys(berta.mailbox, "anna", true, () => 0), world.open(berta, anna, groupId)]);
+    await Promise.all([world.store.claimKeys(berta.mailbox, "anna", true), world.open(berta, anna, groupId)]);
   await stays(url);
 });
 

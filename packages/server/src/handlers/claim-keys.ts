@@ -41,8 +41,7 @@ async function claim(
 ): Promise<RelayFrameData<"keys"> | ReturnType<typeof refuse>> {
   const retryAfterMs = rates.addressClaims.take(session.address);
   if (retryAfterMs > 0) return refuse("rate_limited", { retry_after_ms: retryAfterMs });
-  const pair = `${login.name}/${username.toLowerCase()}`;
-  const result = await store.claimKeys(login.mailbox, username, another === true, () => rates.claims.take(pair));
+  const result = await store.claimKeys(login.mailbox, username, another === true);
   if ("refused" in result) return refused(result);
   const { account, keyPackage, lastResort, remaining } = result;
   if (remaining !== undefined && remaining < LOW_STOCK)

@@ -194,6 +194,8 @@ export interface StoreLimits {
   noticeMessages: number;
   unknownUserMessages: number;
   keyPackages: number;
+  publishesPerHour: number;
+  claimsPerHour: number;
   peers: number;
   claimAge: number;
   groups: number;
@@ -310,11 +312,8 @@ export interface RelayStore extends AsyncDisposable {
     lastResort: Uint8Array | undefined,
     replace: boolean,
   ): Promise<number | Refused>;
-  /**
-   * Hands out a key package, the one that this claimant holds already unless it wants `another`. `admit` is asked before
-   * a new one leaves the stock: milliseconds to wait, or 0.
-   */
-  claimKeys(claimant: number, username: string, another: boolean, admit: () => number): Promise<ClaimedKeys | Refused>;
+  /** Hands out a key package, the one that this claimant holds already unless it wants `another`. */
+  claimKeys(claimant: number, username: string, another: boolean): Promise<ClaimedKeys | Refused>;
 
   /** Encrypted files: what is known of them. Their bytes lie in a `BlobStore`. */
   readonly blobs: BlobRows;

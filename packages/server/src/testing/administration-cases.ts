@@ -19,7 +19,7 @@ export const administrationCases: Record<string, StoreCase["run"]> = {
     assertRefused(await world.commit(alice, "g", 1, "c"), "account_disabled");
     assertRefused(await world.open(alice, bob, "h"), "account_disabled");
     assertRefused(await world.open(bob, alice, "h"), "account_disabled");
-    const claim = (by: { mailbox: number }, name: string) => world.store.claimKeys(by.mailbox, name, false, () => 0);
+    const claim = (by: { mailbox: number }, name: string) => world.store.claimKeys(by.mailbox, name, false);
     assertRefused(await claim(alice, "bob"), "account_disabled");
     assertRefused(await claim(bob, "alice"), "account_disabled");
     assertRefused(await world.store.registerDevice(world.newDevice("Bob", 2)), "account_disabled");
@@ -68,7 +68,7 @@ export const administrationCases: Record<string, StoreCase["run"]> = {
     assertRefused(published as object, "device_replaced");
     assert.equal((await world.store.look(bob.mailbox)).keyPackages, 0);
     await world.agent("alice");
-    assertRefused(await world.store.claimKeys(bob.mailbox, "alice", false, () => 0), "device_replaced");
+    assertRefused(await world.store.claimKeys(bob.mailbox, "alice", false), "device_replaced");
   },
 
   async "what administrators did is written down, and refusals are added up"(open) {

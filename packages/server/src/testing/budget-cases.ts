@@ -204,7 +204,7 @@ export const budgetCases: Record<string, StoreCase["run"]> = {
   async "a claim that is not used is held for a day"(open) {
     await using world = await StoreWorld.open(open);
     const [alice] = [await world.agent("alice"), await world.agent("bob")];
-    const claim = async () => accepted(await world.store.claimKeys(alice.mailbox, "bob", false, () => 0)).keyPackage;
+    const claim = async () => accepted(await world.store.claimKeys(alice.mailbox, "bob", false)).keyPackage;
     const first = await claim();
     world.now += DAY - 1;
     assert.deepEqual(await claim(), first);

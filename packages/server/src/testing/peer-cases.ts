@@ -108,7 +108,7 @@ export const peerCases: Record<string, StoreCase["run"]> = {
     const [alice, bob] = [await world.agent("alice"), await world.agent("Bob")];
     accepted(await world.open(alice, bob, "g"));
     const message = { groupId: "g", epoch: 1 };
-    const claim = () => world.store.claimKeys(alice.mailbox, "bob", false, () => 0);
+    const claim = () => world.store.claimKeys(alice.mailbox, "bob", false);
     for (const lift of [{ allow: ["alice"] }, { clear: "block" as const }, { clear: "all" as const }]) {
       await world.peers(bob, { block: ["ALICE"] });
       assertRefused(await world.send(alice, "bob", message), "blocked");

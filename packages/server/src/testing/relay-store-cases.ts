@@ -184,19 +184,39 @@ const cases: Record<string, StoreCase["run"]> = {
     await using world = await StoreWorld.open(open);
     const [alice, carol, dave] = [await world.agent("alice"), await world.agent("carol"), await world.agent("dave")];
     const bob = await world.agent("bob");
-    const claim = async (by: { mailbox: number }) =>
-      accepted(await world.store.claimKeys(by.mailbox, "bob", false, () => 0));
+    const claim = async (by: { mailbox: number }) => accepted(await world.store.claimKeys(by.mailbox, "bob", false));
     const [first, second] = await Promise.all([claim(alice), claim(carol)]);
     assert.notDeepEqual(first.keyPackage, second.keyPackage);
     assert.deepEqual((await claim(alice)).keyPackage, first.keyPackage);
     assert.equal((await claim(dave)).lastResort, true);
     assert.equal((await world.store.look(bob.mailbox)).keyPackages, 0);
-    assert.deepEqual(await world.store.claimKeys(dave.mailbox, "bob", false, () => 7), {
-      refused: "rate_limited",
-      retryAfterMs: 7,
-    });
     accepted(await world.open(alice, bob, "g"));
     assert.equal((await claim(alice)).lastResort, true);
+  },
+
+  async "what a device may take of another's key packages, and publish, comes back with time, and not all at once"(
+    open,
+  ) {
+    await using world = await StoreWorld.open(open, { claimsPerHour: 2, publishesPerHour: 2 });
+    const [alice, bob] = [await world.agent("alice"), await world.agent("bob")];
+    const claim = (another = true) => world.store.claimKeys(alice.mailbox, "bob", another);
+    const publish = () => world.store.publishKeys(bob.mailbox, [], new Uint8Array(32), false);
+    accepted(await claim());
+    // What it has already costs nothing.
+    accepted(await claim(false));
+    accepted(await claim());
+    assert.deepEqual(await claim(), { refused: "rate_limited", retryAfterMs: HOUR / 2 });
+    for (const asked of [await publish(), await publish()]) assert.equal(typeof asked, "number");
+    assert.deepEqual(await publish(), { refused: "rate_limited", retryAfterMs: HOUR / 2 });
+    world.now += HOUR / 2;
+    await world.sweep();
+    accepted(await claim());
+    assertRefused(await claim(), "rate_limited");
+    assert.equal(typeof (await publish()), "number");
+    world.now += 10 * HOUR;
+    await world.sweep();
+    for (const asked of [await claim(), await claim()]) accepted(asked);
+    assertRefused(await claim(), "rate_limited");
   },
 
   async "whoever registers the name of a removed account hears nothing of what that had sent"(open) {

@@ -142,7 +142,7 @@ export async function trade(race: Race, actors: Actor[]): Promise<void> {
   const claim = async (): Promise<void> => {
     const by = dice.of(actors);
     const claimant = by.account?.mailbox ?? 0;
-    const answer = await race.any.claimKeys(claimant, one.name, dice.chance(0.7), () => 0);
+    const answer = await race.any.claimKeys(claimant, one.name, dice.chance(0.7));
     if ("refused" in answer || answer.lastResort) return;
     ledger.handedOut(answer.keyPackage, claimant, answer.remaining !== undefined);
   };

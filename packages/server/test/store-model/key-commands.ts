@@ -7,7 +7,7 @@ const text = (found: Uint8Array): string => new TextDecoder().decode(found).trim
 export const claim = fc.tuple(name, old, name, fc.boolean()).map(([by, isOld, of, another]) =>
   command(`${by} claims ${another ? "another key" : "a key"} of ${of}`, async (model, { store }) => {
     const claimant = boxOf(model, by, isOld);
-    const result = await store.claimKeys(claimant, of, another, () => 0);
+    const result = await store.claimKeys(claimant, of, another);
     const shown = "keyPackage" in result ? text(result.keyPackage) : result.refused;
     const owner = model.account(of);
     if (model.active(claimant) === undefined) return expect(shown).toBe("device_replaced");

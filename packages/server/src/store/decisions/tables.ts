@@ -89,6 +89,13 @@ export interface BlobOwner {
   address: number | undefined;
 }
 
+/** So many at once, and as many within that time again. None: any number. */
+export interface Rate {
+  most: number;
+  /** Milliseconds. */
+  within: number;
+}
+
 /** All that decisions look up and write: what those about messages do, and what the rare ones do. */
 export interface Tables extends Work {
   readonly accounts: Work["accounts"] & {
@@ -163,6 +170,11 @@ export interface Tables extends Work {
     /** When one is due next; Infinity if none waits. */
     next(): number;
     setOffering(groupId: string, name: string, offering: Offering): void;
+  };
+  /** What may be taken of the same thing within a time, whichever relay is asked for it. */
+  readonly allowances: {
+    /** Takes one. @returns 0, or the milliseconds until there is one */
+    take(key: string, rate: Rate): number;
   };
   readonly requests: Work["requests"] & {
     removeLast(sender: number): void;

@@ -4,6 +4,7 @@ import { Missing } from "../decisions/work.ts";
 import type { Entry, StoreLimits } from "../store.ts";
 import type { KnownDevices } from "./tables/account-rows.ts";
 import { Accounts } from "./tables/accounts.ts";
+import { Allowances } from "./tables/allowances.ts";
 import { BlobTable } from "./tables/blobs.ts";
 import { Boxes } from "./tables/boxes.ts";
 import { Charges, KnownCharges } from "./tables/charges.ts";
@@ -102,6 +103,7 @@ export class Batch {
     const addresses = new Addresses(charges, limits);
     const invites = new Invites(now);
     const audit = new Audit(now);
+    const allowances = new Allowances(now);
     const upkeep = (this.upkeep = new Upkeep(memory.days, now));
     requests.onAdd = (at) => upkeep.hasDayOf(at);
     accounts.forgotten = () => groups.forgotten ?? [];
@@ -109,7 +111,7 @@ export class Batch {
     mail.onHold = (ids, body) => blobs.hold(ids, body);
     // Mail goes behind files, which it sets free as they are then; charges come last, when all is counted.
     this.#parts = [blobs, mail, accounts, boxes, requests, groups, statements, peers, keyPackages, addresses, invites];
-    this.#parts.push(audit, upkeep, numbers, charges);
+    this.#parts.push(audit, allowances, upkeep, numbers, charges);
     const relays: Look = async (sql, keys) => learnRelays(memory, await sql(RELAYS, []), Math.max(...keys.map(Number)));
     this.#looks = Object.assign({ relays }, ...this.#parts.map(({ looks }) => looks)) as Record<string, Look>;
     this.tables = {
@@ -134,6 +136,7 @@ export class Batch {
       mail: mail.tables,
       blobs: blobs.tables,
       audit: audit.tables,
+      allowances: allowances.tables,
     };
   }
 

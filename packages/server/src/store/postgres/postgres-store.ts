@@ -195,14 +195,10 @@ export function postgresStore(parts: StoreParts): RelayStore {
         isAlone: replace,
         bytes: packages.reduce((sum, { length }) => sum + length, 0),
       }),
-    claimKeys: (claimant, username, another, admit) => {
-      // A decision may be made several times, and costs one allowance.
-      let wait: number | undefined;
-      const once = (): number => (wait ??= admit());
-      return ask(({ tables }) => withAccount(claimKeys(tables, { claimant, username, another, admit: once })), {
+    claimKeys: (claimant, username, another) =>
+      ask(({ tables }) => withAccount(claimKeys(tables, { claimant, username, another })), {
         hints: hintsOfNames([username], [claimant]),
-      });
-    },
+      }),
     blobs: {
       reserve: (blob: NewBlob) => {
         const id = randomBytes(16).toString("hex");

@@ -214,8 +214,7 @@ function openStore(db: DatabaseSync, options: SqliteOptions, below: Below | unde
     online: () => group.glance(() => listeners.mailboxes().flatMap(usernameOf)),
     publishKeys: (mailbox, packages, lastResort, replace) =>
       grow(() => publishKeys(tables, { mailbox, packages, lastResort, replace }, clock())),
-    claimKeys: (claimant, username, another, admit) =>
-      grow(() => claimKeys(tables, { claimant, username, another, admit })),
+    claimKeys: (claimant, username, another) => grow(() => claimKeys(tables, { claimant, username, another })),
     blobs: {
       reserve: (blob) => grow(() => reserveBlob(tables, blob, { id: randomBytes(16).toString("hex"), now: clock() })),
       find: (id) => group.glance(() => blobs.find(id)),

@@ -13,6 +13,7 @@ import { mailTable } from "./mail.ts";
 import { peersTable } from "./peers.ts";
 import { requestsTable } from "./requests.ts";
 import { statementsTable } from "./statements.ts";
+import { allowancesInMemory } from "../allowances.ts";
 import type { Entry, StoreLimits } from "../store.ts";
 
 interface TableOptions {
@@ -51,6 +52,7 @@ export function openTables(db: DatabaseSync, { limits, clock, announce, isListen
     statements,
     blobs,
     audit,
+    allowances: allowancesInMemory(clock),
     heard: new BoundedMap<number, number>(),
 
     /** Drops everything that is remembered of the database: it may never have been stored. */

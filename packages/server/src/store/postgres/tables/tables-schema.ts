@@ -195,6 +195,10 @@ CREATE TABLE addresses (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, addr
 -- What addresses and accounts have lying here: the sum over relays, of which each changes its own rows alone.
 CREATE TABLE charges (payer text NOT NULL, relay bigint NOT NULL, bytes bigint NOT NULL, PRIMARY KEY (payer, relay)) WITH (fillfactor = 50);
 
+-- What may be taken again, and when all of it: nothing that is kept for long, and nothing that moves with a relay.
+CREATE TABLE allowances (key text PRIMARY KEY, full_at bigint NOT NULL);
+CREATE INDEX allowances_by_end ON allowances (full_at);
+
 CREATE TABLE invites (
   id text PRIMARY KEY,
   hash text NOT NULL UNIQUE,

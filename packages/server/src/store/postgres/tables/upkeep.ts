@@ -1,5 +1,6 @@
 import { DAY_MS, dayOf } from "../../days.ts";
 import { Missing } from "../../decisions/work.ts";
+import { FORGET_ALLOWANCES } from "./allowances.ts";
 import { oldestRequest } from "./oldest-request.ts";
 import type { Look, Part, Send } from "./part.ts";
 import { MEMORY_MS } from "./requests.ts";
@@ -120,6 +121,7 @@ export class Upkeep implements Part {
         [orphans],
       );
     send(FOLD, []);
+    send(FORGET_ALLOWANCES, [this.#now]);
     send("DELETE FROM charges WHERE bytes = 0 AND relay = 0", []);
   }
 
