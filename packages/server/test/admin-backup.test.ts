@@ -176,7 +176,7 @@ test("a backup never replaces the database itself, and needs a database and a fo
   });
   expect(await command("backup", join(folder(), "copy.db"), "--db", nowhere)).toMatchObject({
     code: 1,
-    stderr: `Error: There is no database in ${nowhere}\nHint: name the folder of the relay with --db or DB_PATH\n`,
+    stderr: `Error: There is no database in ${nowhere}\nHint: name the folder of the relay with --db or DB_PATH, or the PostgreSQL of a cluster with --store or AIMESSAGE_STORE\n`,
   });
   expect(existsSync(nowhere)).toBe(false);
   expect(relay.child.exitCode).toBe(null);

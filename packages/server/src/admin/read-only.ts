@@ -17,7 +17,10 @@ export function databaseFile(db: string): string {
 export function requireDatabase(db: string): void {
   refuseLinks(db);
   if (statSync(databaseFile(db), { throwIfNoEntry: false })?.isFile() !== true)
-    throw new AdminError(`There is no database in ${db}`, "name the folder of the relay with --db or DB_PATH");
+    throw new AdminError(
+      `There is no database in ${db}`,
+      "name the folder of the relay with --db or DB_PATH, or the PostgreSQL of a cluster with --store or AIMESSAGE_STORE",
+    );
 }
 
 /**
