@@ -74,6 +74,51 @@ describe.runIf(hasPostgres)("a large decision comes to an end", () => {
   });
 });
 
+test.runIf(hasPostgres)(
+  "no batch has more than some thousands of what is for all members of teams, also where nothing was said to them yet",
+  async () => {
+    const url = await database();
+    await using world = await open(url);
+    const [founder, ...others] = await Promise.all(many(60, (at) => world.agent(`agent${at}`)));
+    const team = "t".repeat(64);
+    accepted(await world.found(founder!, others, team));
+    await using other = await open(url);
+    await using link = new Link(parseAddress(url), { settings: { search_path: "aimessage" } });
+    const sql = await link.use();
+    const batches = async () =>
+      (await sql<{ all: number }>('SELECT batch AS "all" FROM relays ORDER BY relay DESC LIMIT 1', []))[0]?.all ?? 0;
+    const say = (at: number) => other.say(founder!, team, 2, `m${at}`);
+    const before = await batches();
+    for (const sent of await Promise.all(many(200, say))) accepted(sent);
+    // As many as if it had as many members as any may have.
+    expect((await batches()) - before).toBeGreaterThanOrEqual(40);
+    const learned = await batches();
+    for (const sent of await Promise.all(many(200, (at) => say(200 + at)))) accepted(sent);
+    expect((await batches()) - learned).toBeLessThan(20);
+    await stays(url);
+  },
+);
+
+test.runIf(hasPostgres)(
+  "many claims of one stock ask for its packages a few times, and not one after another",
+  async () => {
+    const url = await database();
+    await using world = await open(url, { claimsPerHour: 1_000 });
+    const [anna, ...others] = await Promise.all(many(70, (at) => world.agent(`agent${at}`)));
+    await world.store.publishKeys(
+      anna!.mailbox,
+      many(90, (at) => bytes(`package ${at}`)),
+      undefined,
+      false,
+    );
+    await using other = await open(url, { claimsPerHour: 1_000 });
+    const claims = others.map(({ mailbox }) => other.store.claimKeys(mailbox, "agent0", true));
+    const given = (await Promise.all(claims)).map((claim) => Buffer.from(accepted(claim).keyPackage).toString());
+    expect(new Set(given).size).toBe(69);
+    await stays(url);
+  },
+);
+
 describe.runIf(hasPostgres)("two stores", () => {
   test("one that has begun just now is woken by the other, and known to listen", async () => {
     const url = await database();

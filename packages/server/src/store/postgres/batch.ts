@@ -37,7 +37,7 @@ export interface Memory {
   /** When mailboxes acknowledged or committed something last: Unix ms. */
   readonly heard: BoundedMap<number, number>;
   readonly spareMailboxes: number[];
-  /** How many have got the last message of a team. */
+  /** How many members teams had when something was for them last. */
   readonly recipients: BoundedMap<string, number>;
   /** Days of which there are tables of requests. */
   readonly days: Set<number>;

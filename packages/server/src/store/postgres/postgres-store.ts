@@ -39,8 +39,8 @@ import { countRefusals } from "./tables/registry.ts";
 /** How long what need not be done at once may wait for company. Milliseconds. */
 const LATER_MS = 5;
 
-/** About what the engine has to do for one more recipient. Bytes. */
-const ENTRY_BYTES = 500;
+/** About what the engine has to do for one more recipient: so that a batch has no more than some four thousand. Bytes. */
+const ENTRY_BYTES = 1000;
 
 interface StoreParts {
   memory: Memory;
@@ -68,6 +68,11 @@ export function postgresStore(parts: StoreParts): RelayStore {
 
   const ask = <T>(decide: (batch: Batch) => T, more: Parameters<typeof itemOf<T>>[1] = {}): Promise<T> =>
     lane.do<T>(itemOf((batch) => decide(batch), more));
+  /** What all members of a team make of something that is for it: of one that was not looked at here yet as many as any may have. */
+  const weightOf = (team: string): number => ENTRY_BYTES * (memory.recipients.get(team) ?? memory.limits.groupMembers);
+  function weigh({ tables }: Batch, team: string): void {
+    memory.recipients.set(team, tables.groups.find(team)?.members.size ?? 0);
+  }
   const rare = <T>(decide: (batch: Batch) => T, hints: Partial<Hints> = {}): Promise<T> =>
     ask(decide, { hints, isAlone: true });
 
@@ -136,28 +141,37 @@ export function postgresStore(parts: StoreParts): RelayStore {
     send: (request: SendRequest, blocked) => {
       const id = request.messageId ?? randomUUID();
       const { turn } = blocked;
+      // What is for nobody by name is for all of a team.
+      const team = request.to === undefined ? request.groupId : undefined;
       return lane.do(
         itemOf(
-          (batch, changes) => send(batch.tables, { request, id, blocked: changes.of(blocked, turn) }, occasion(batch)),
-          {
-            hints: hintsOfSend(request),
-            bytes: request.message.length + ENTRY_BYTES * (memory.recipients.get(request.groupId ?? "") ?? 0),
-            committed: (result) => {
-              if ("refused" in result || result.team === undefined || request.groupId === undefined) return;
-              memory.recipients.set(request.groupId, result.team.recipients);
-            },
+          (batch, changes) => {
+            const result = send(batch.tables, { request, id, blocked: changes.of(blocked, turn) }, occasion(batch));
+            if (team !== undefined) weigh(batch, team);
+            return result;
           },
+          { hints: hintsOfSend(request), bytes: request.message.length + (team === undefined ? 0 : weightOf(team)) },
         ),
       );
     },
-    commit: (request: CommitRequest) =>
-      ask((batch) => commit(batch.tables, request, occasion(batch)), {
-        hints: hintsOfCommit(request),
-        bytes: bytesOf(request),
-        committed: (result) => {
-          if (!("refused" in result)) memory.heard.set(request.sender, clock());
+    commit: (request: CommitRequest) => {
+      const isOfTeam = request.team !== undefined;
+      const { groupId } = request;
+      return ask(
+        (batch) => {
+          const result = commit(batch.tables, request, occasion(batch));
+          if (isOfTeam) weigh(batch, groupId);
+          return result;
         },
-      }),
+        {
+          hints: hintsOfCommit(request),
+          bytes: bytesOf(request) + (isOfTeam ? weightOf(groupId) : 0),
+          committed: (result) => {
+            if (!("refused" in result)) memory.heard.set(request.sender, clock());
+          },
+        },
+      );
+    },
     keepStatement: (request) =>
       ask((batch) => keepStatement(batch.tables, request, occasion(batch)), {
         hints: { mailboxes: [request.sender], groups: [request.groupId] },

@@ -222,7 +222,7 @@ export class KeyPackages implements Part {
     const [row] = this.#valid(mailbox);
     if (row === undefined) return undefined;
     const bytes = row.package ?? this.#packages.get(row.number ?? 0);
-    if (bytes === undefined) throw new Missing("package", String(row.number));
+    if (bytes === undefined) throw new Missing("package", String(row.number), this.#ahead(mailbox));
     const before = this.#claims.get(keyOf(claimant, mailbox));
     if (before !== undefined) charges.addAt(before.address ?? undefined, -before.package.length);
     this.#stocks.put(
@@ -235,6 +235,13 @@ export class KeyPackages implements Part {
     const claim = { claimant, mailbox, package: bytes, address, published_at, valid_until, claimed_at: now };
     this.#claims.put(keyOf(claimant, mailbox), claim);
     return bytes;
+  }
+
+  /** Packages behind the next one: as many as were read before, so that many claims of one stock do not ask for one after another. */
+  #ahead(mailbox: number): Missing[] {
+    const read = (this.#stocks.before(mailbox) ?? []).filter(({ number = 0 }) => this.#packages.has(number));
+    const next = this.#valid(mailbox).flatMap(({ number }) => (number === undefined ? [] : [number]));
+    return next.slice(1, 1 + read.length).map((number) => new Missing("package", String(number)));
   }
 
   undo(): void {
