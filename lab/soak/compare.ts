@@ -25,15 +25,24 @@ const MIB = 2 ** 20;
 
 type Compared = [string, string, (figures: Figures) => number, number | undefined];
 
-/** What is compared of each group of processes. A shared machine gives twice the CPU in one minute as in the next. */
+const resident = (atMost: number): Compared => [
+  "memory as it runs",
+  " MiB",
+  ({ resident: bytes }) => bytes / MIB,
+  atMost,
+];
+/** A shared machine gives twice the CPU in one minute as in the next. */
+const CPU: Compared = ["CPU for each message", " us", ({ cpuEach }) => cpuEach, 1.5];
+const log = (atMost: number): Compared => ["write-ahead log", " MiB", ({ log: bytes }) => bytes / MIB, atMost];
+
+/** What is compared of each group of processes. */
 const OF_PROCESSES: Compared[] = [
   ["memory, garbage collected", " MiB", ({ collected = Number.NaN }) => collected / MIB, 1.2],
-  ["memory as it runs", " MiB", ({ resident }) => resident / MIB, 1.5],
-  ["CPU for each message", " us", ({ cpuEach }) => cpuEach, 1.5],
+  resident(1.5),
+  CPU,
 ];
 
-const OF_DATABASES: Compared[] = [
-  ["write-ahead log", " MiB", ({ log }) => log / MIB, 1.3],
+const OF_ROWS: Compared[] = [
   ["database file, with what it remembers", " MiB", ({ file }) => file / MIB, undefined],
   ["messages remembered", "", ({ kept }) => kept, undefined],
   ["database, for each more of them", " B", ({ bytesEach }) => bytesEach, 1.3],
@@ -42,11 +51,11 @@ const OF_DATABASES: Compared[] = [
 
 /** Of PostgreSQL, which fills its memory and its log up to sizes that it is given, and keeps room of deleted rows until there are enough for a vacuum. */
 const OF_ENGINE: Compared[] = [
-  ["memory as it runs", " MiB", ({ resident }) => resident / MIB, 2],
-  ["CPU for each message", " us", ({ cpuEach }) => cpuEach, 1.5],
-  ["write-ahead log", " MiB", ({ log }) => log / MIB, 2],
+  resident(2),
+  CPU,
+  log(2),
   ["tables that remember nothing", " MiB", ({ passing = Number.NaN }) => passing / MIB, 2],
-  ...OF_DATABASES.slice(1),
+  ...OF_ROWS,
 ];
 
 const OF_TIMES: [string, Timing, number, number][] = [
@@ -89,7 +98,7 @@ function comparedOf(group: Group, { figures }: Minute): Compared[] {
   if (figures[group] === undefined) return [];
   if (group === "engine") return OF_ENGINE;
   // Relays of a cluster have no database but the engine's.
-  return group === "relay" && figures.engine !== undefined ? OF_PROCESSES : [...OF_PROCESSES, ...OF_DATABASES];
+  return group === "relay" && figures.engine !== undefined ? OF_PROCESSES : [...OF_PROCESSES, log(1.3), ...OF_ROWS];
 }
 
 /** Milliseconds by which the minutes' machines are compared. */

@@ -22,11 +22,10 @@ const SEGMENT = 16 * 2 ** 20;
 
 /** A relay with a database of its own, or several over one PostgreSQL, behind a balancer. They have their limits, as they have them by default. */
 export async function startRelays(folder: string, count: number): Promise<Relays> {
-  await using made = new AsyncDisposableStack();
   if (count > 1) return startCluster(folder, count);
-  const relay = made.use(await startRelay(join(folder, "relay"), { limited: true }));
+  const relay = await startRelay(join(folder, "relay"), { limited: true });
   const database = fileDatabase(join(folder, "relay", "db", "relay.db"), readRelay);
-  return relaysOf(relay.port, [{ group: "relay", worker: relay, database }], made.move());
+  return relaysOf(relay.port, [{ group: "relay", worker: relay, database }], relay);
 }
 
 async function startCluster(folder: string, count: number): Promise<Relays> {

@@ -6,6 +6,7 @@ import { PLANS } from "../src/store/postgres/lane/lane.ts";
 import { parseAddress } from "../src/store/postgres/link/address.ts";
 import { Link, type Rows, type Sql } from "../src/store/postgres/link/link.ts";
 import { Reads } from "../src/store/postgres/reads.ts";
+import { rowsOf, stepsDone } from "./engine-plans.ts";
 
 const MIB = 2 ** 20;
 const WINDOW = { messages: 256, bytes: 8 * MIB };
@@ -109,26 +110,14 @@ test.runIf(hasPostgres)("thousands that ask at once are not answered by one stat
   for (const { values } of asked) expect((values[0] as unknown[]).length).toBeLessThan(200);
 });
 
-interface Step {
-  "Node Type": string;
-  "Relation Name"?: string;
-  "Actual Rows": number;
-  "Actual Loops": number;
-  Plans?: Step[];
-}
-
 test.runIf(hasPostgres)("of a mailbox no more is looked at than was asked for, by its index", async () => {
   const { sql, reads, asked } = await openReads();
   await fill(sql, { mailboxes: 20, entries: 1_000, bytes: 10 });
   await reads.entries(3, 500, { messages: 9, bytes: MIB });
   const { text = "", values = [] } = asked[0] ?? {};
-  const [row] = await sql<{ "QUERY PLAN": [{ Plan: Step }] }>(`EXPLAIN (ANALYZE, FORMAT JSON) ${text}`, values);
-  const steps = (step: Step): Step[] => [step, ...(step.Plans ?? []).flatMap(steps)];
-  const looks = steps((row as { "QUERY PLAN": [{ Plan: Step }] })["QUERY PLAN"][0].Plan).filter((step) =>
-    step["Relation Name"]?.startsWith("entries"),
-  );
+  const looks = (await stepsDone(sql, text, values)).filter((step) => step["Relation Name"]?.startsWith("entries"));
   expect(new Set(looks.map((step) => step["Node Type"]))).toEqual(new Set(["Index Scan"]));
-  expect(looks.reduce((sum, step) => sum + step["Actual Rows"] * step["Actual Loops"], 0)).toBe(10);
+  expect(rowsOf(looks)).toBe(10);
 });
 
 test("who asks waits for the engine no longer than its patience, also where connecting takes long", async () => {

@@ -8,15 +8,10 @@ import { LANE_SETTINGS } from "../src/store/postgres/lane/lane.ts";
 import { parseAddress } from "../src/store/postgres/link/address.ts";
 import { Link, type Rows, type Sql } from "../src/store/postgres/link/link.ts";
 import { createDay, Upkeep } from "../src/store/postgres/tables/upkeep.ts";
+import { rowsOf, stepsDone } from "./engine-plans.ts";
 
 const TODAY = dayOf(Date.now());
 const NOW = TODAY * DAY_MS + DAY_MS / 2;
-
-interface Step {
-  "Actual Rows": number;
-  "Actual Loops": number;
-  Plans?: Step[];
-}
 
 /** Tables with so many requests, evenly over the last 36 hours. */
 async function remember(count: number): Promise<Sql> {
@@ -38,10 +33,7 @@ async function remember(count: number): Promise<Sql> {
 async function sweep(sql: Sql, remembered: number): Promise<{ since: number; read: number }> {
   let read = 0;
   const counted = async <R extends object>(text: string, values?: readonly unknown[]): Promise<Rows<R>> => {
-    if (text.trimStart().startsWith("SELECT")) {
-      const [row] = await sql<{ "QUERY PLAN": [{ Plan: Step }] }>(`EXPLAIN (ANALYZE, FORMAT JSON) ${text}`, values);
-      read += rowsOf((row as { "QUERY PLAN": [{ Plan: Step }] })["QUERY PLAN"][0].Plan);
-    }
+    if (text.trimStart().startsWith("SELECT")) read += rowsOf(await stepsDone(sql, text, values));
     return sql<R>(text, values);
   };
   const upkeep = new Upkeep(new Set([TODAY, TODAY + 1]), NOW);
@@ -52,10 +44,6 @@ async function sweep(sql: Sql, remembered: number): Promise<{ since: number; rea
       if (!(error instanceof Missing)) throw error;
       await upkeep.looks[error.look]?.(counted, [error.key]);
     }
-}
-
-function rowsOf(step: Step): number {
-  return step["Actual Rows"] * step["Actual Loops"] + (step.Plans ?? []).reduce((sum, each) => sum + rowsOf(each), 0);
 }
 
 test.runIf(hasPostgres)("of many requests about so many are known, without a look at all of them", async () => {

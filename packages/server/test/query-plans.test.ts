@@ -22,27 +22,34 @@ interface Step {
 /** What a relay asks of all rows: sums when it starts and for whoever watches it, what is as short as it is meant, and what is done to an account at its end. */
 const MEANT = [
   /^SELECT (1 FROM sqlite_schema|seq FROM sqlite_sequence)/,
-  /^SELECT (count|coalesce\(sum|owner, address, count)\(/,
+  /^SELECT count\(\*\) AS count(, coalesce\(sum\(bytes\), 0\) AS bytes)? FROM (entries|blobs)$/,
+  /^SELECT coalesce\(sum\(bytes - come\), 0\) AS bytes FROM blobs WHERE sealed IS NULL$/,
+  /^SELECT owner, address, count\(\*\) AS count, .* FROM blobs GROUP BY owner, address$/,
   /^SELECT (mailbox, name, closed FROM mailboxes WHERE closed IS NOT NULL AND drained IS NULL|kind FROM requests ORDER BY number) LIMIT 1$/,
   /^DELETE FROM requests WHERE number IN \(SELECT number FROM requests ORDER BY number LIMIT/,
   /^SELECT \* FROM audit .* ORDER BY number DESC LIMIT/,
   /^DELETE FROM (statements WHERE name|claims WHERE mailbox) =/,
 ];
 
+function stepsOf(database: DatabaseSync, sql: string): Step[] {
+  return database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all() as unknown as Step[];
+}
+
+function isScan({ detail }: Step): boolean {
+  return detail.startsWith("SCAN ") && !/VIRTUAL TABLE|CONSTANT ROW/.test(detail);
+}
+
 /** Tables of which a statement looks at all rows. */
 function wholeScans(database: DatabaseSync, sql: string): string[] {
-  const steps = database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all() as unknown as Step[];
-  const isScan = ({ detail }: Step): boolean =>
-    detail.startsWith("SCAN ") && !/VIRTUAL TABLE|CONSTANT ROW|SCAN (\(|SUBQUERY)/.test(detail);
-  const isMeant = MEANT.some((meant) => meant.test(sql.replaceAll(/\s+/g, " ").trim()));
-  return isMeant ? [] : steps.filter(isScan).map(({ detail }) => `${detail}: ${sql}`);
+  if (MEANT.some((meant) => meant.test(sql.replaceAll(/\s+/g, " ").trim()))) return [];
+  return stepsOf(database, sql)
+    .filter(isScan)
+    .map(({ detail }) => `${detail}: ${sql}`);
 }
 
 /** Steps of a plan that are done anew for each row of another one (https://sqlite.org/eqp.html). */
 function repeatedScans(database: DatabaseSync, sql: string): string[] {
-  const steps = database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all() as unknown as Step[];
-  const isScan = ({ detail }: Step): boolean =>
-    detail.startsWith("SCAN ") && !/VIRTUAL TABLE|CONSTANT ROW/.test(detail);
+  const steps = stepsOf(database, sql);
   const isRepeated = ({ id, parent }: Step): boolean => {
     const outer = steps.find((step) => step.id === parent);
     // Of a join all but the first are done for each row of those before.

@@ -38,7 +38,7 @@ export interface Memory {
   readonly heard: BoundedMap<number, number>;
   readonly spareMailboxes: number[];
   /** How many members teams had when something was for them last. */
-  readonly recipients: BoundedMap<string, number>;
+  readonly teamSizes: BoundedMap<string, number>;
   /** Days of which there are tables of requests. */
   readonly days: Set<number>;
 }
@@ -53,7 +53,7 @@ export function newMemory(of: Pick<Memory, "limits" | "relay" | "requestsSince">
     told: new BoundedMap(),
     heard: new BoundedMap(),
     spareMailboxes: [],
-    recipients: new BoundedMap(),
+    teamSizes: new BoundedMap(),
     days: new Set(),
   };
 }

@@ -69,9 +69,10 @@ export function postgresStore(parts: StoreParts): RelayStore {
   const ask = <T>(decide: (batch: Batch) => T, more: Parameters<typeof itemOf<T>>[1] = {}): Promise<T> =>
     lane.do<T>(itemOf((batch) => decide(batch), more));
   /** What all members of a team make of something that is for it: of one that was not looked at here yet as many as any may have. */
-  const weightOf = (team: string): number => ENTRY_BYTES * (memory.recipients.get(team) ?? memory.limits.groupMembers);
-  function weigh({ tables }: Batch, team: string): void {
-    memory.recipients.set(team, tables.groups.find(team)?.members.size ?? 0);
+  const weightOf = (team: string | undefined): number =>
+    team === undefined ? 0 : ENTRY_BYTES * (memory.teamSizes.get(team) ?? memory.limits.groupMembers);
+  function weigh({ tables }: Batch, team: string | undefined): void {
+    if (team !== undefined) memory.teamSizes.set(team, tables.groups.find(team)?.members.size ?? 0);
   }
   const rare = <T>(decide: (batch: Batch) => T, hints: Partial<Hints> = {}): Promise<T> =>
     ask(decide, { hints, isAlone: true });
@@ -147,25 +148,24 @@ export function postgresStore(parts: StoreParts): RelayStore {
         itemOf(
           (batch, changes) => {
             const result = send(batch.tables, { request, id, blocked: changes.of(blocked, turn) }, occasion(batch));
-            if (team !== undefined) weigh(batch, team);
+            weigh(batch, team);
             return result;
           },
-          { hints: hintsOfSend(request), bytes: request.message.length + (team === undefined ? 0 : weightOf(team)) },
+          { hints: hintsOfSend(request), bytes: request.message.length + weightOf(team) },
         ),
       );
     },
     commit: (request: CommitRequest) => {
-      const isOfTeam = request.team !== undefined;
-      const { groupId } = request;
+      const team = request.team && request.groupId;
       return ask(
         (batch) => {
           const result = commit(batch.tables, request, occasion(batch));
-          if (isOfTeam) weigh(batch, groupId);
+          weigh(batch, team);
           return result;
         },
         {
           hints: hintsOfCommit(request),
-          bytes: bytesOf(request) + (isOfTeam ? weightOf(groupId) : 0),
+          bytes: bytesOf(request) + weightOf(team),
           committed: (result) => {
             if (!("refused" in result)) memory.heard.set(request.sender, clock());
           },
