@@ -121,6 +121,48 @@ describe.skipIf(!hasPostgres)("a lane", () => {
     expect(await lines(relay.schema)).toEqual([1, 4]);
   });
 
+  test("does in parts what an engine cannot do in the time of one trip, each once, and answers all", async () => {
+    const decide = decideLines();
+    const sizes: number[] = [];
+    /** What takes longer the more there is, before or after the engine has been told to commit. */
+    const slow =
+      (isLate: boolean): LaneOptions<Line>["decide"] =>
+      async (sql, items) => {
+        sizes.push(items.length);
+        const sleep = `SELECT pg_sleep(${items.length / 400})`;
+        if (!isLate) await sql(sleep, []);
+        const decided = await decide(sql, items);
+        return isLate ? { ...decided, writes: [...decided.writes, sql(sleep, [])] } : decided;
+      };
+    for (const isLate of [false, true]) {
+      const relay = await start({ decide: slow(isLate), patience: { ...IMPATIENT, tripMs: 400 } });
+      sizes.length = 0;
+      const ids = Array.from({ length: 400 }, (_, i) => i + 1);
+      const others = relay.lane.do({ id: 1000 });
+      expect(await Promise.all(ids.map((id) => relay.lane.do({ id })))).toHaveLength(400);
+      await others;
+      expect(sizes[0]).toBe(401);
+      expect(Math.max(...sizes.slice(1))).toBe(51);
+      expect((await lines(relay.schema)).toSorted((a, b) => a - b)).toEqual([...ids, 1000]);
+    }
+  });
+
+  test("has nobody wait longer for an engine that does nothing because it makes parts", async () => {
+    const relay = await start({
+      patience: { ...IMPATIENT, tripMs: 100, engineMs: 400 },
+      // It answers, and never in time.
+      decide: async (sql) => {
+        await sql("SELECT pg_sleep(0.2)", []);
+        return { answers: [], writes: [] };
+      },
+    });
+    const began = performance.now();
+    const given = await Promise.allSettled(Array.from({ length: 60 }, (_, id) => relay.lane.do({ id })));
+    // One after another they would be given up after twenty seconds.
+    expect(performance.now() - began).toBeLessThan(5000);
+    expect(given.map(({ status }) => status)).toEqual(Array.from({ length: 60 }, () => "rejected"));
+  });
+
   test("refuses what waits while it still asks what became of a batch, and answers that when it knows", async () => {
     await using network = new BadNetwork(engine.postgres.port);
     const patience = { ...IMPATIENT, tripMs: 100, engineMs: 300, doubtMs: 20_000 };

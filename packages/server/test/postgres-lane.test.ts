@@ -6,7 +6,8 @@ import { Again } from "../src/store/postgres/lane/lane.ts";
 import { Link } from "../src/store/postgres/link/link.ts";
 import { hasPostgres } from "../../../test/postgres.ts";
 import { engineOfFile } from "./postgres-for-tests.ts";
-import { decideLines, failed, newLedger, type ToyOptions, toyRelays } from "./postgres-ledger.ts";
+import { Dice } from "./dice.ts";
+import { decideLines, failed, type Line, newLedger, type ToyOptions, toyRelays } from "./postgres-ledger.ts";
 
 const engine = engineOfFile();
 const { start, lines } = toyRelays(engine);
@@ -32,21 +33,60 @@ describe.skipIf(!hasPostgres)("a lane", () => {
     expect([begin, read, ...rest.slice(0, 4)]).toEqual(["BEGIN", "SELECT", "INSERT", "UPDATE", "WITH", "COMMIT"]);
   });
 
-  test("bounds a batch by its items and by its bytes, and lets an item stand alone", async () => {
+  test("bounds a batch by its items and by what they are worth, and lets an item stand alone", async () => {
     const sizes: number[] = [];
     const decide = decideLines();
     const { lane } = await start({ decide: (sql, items) => (sizes.push(items.length), decide(sql, items)) });
     await Promise.all(upTo(1500).map((id) => lane.do({ id })));
     const text = "x".repeat(1_500_000);
     await Promise.all([1, 2, 3].map((id) => lane.do({ id, text })));
+    await Promise.all([4, 5].map((id) => lane.do({ id, cost: 3_000_000 })));
     await lane.do({ id: 1, text: text.repeat(4) });
     await Promise.all([1, 2, 3, 4, 5].map((id) => lane.do({ id, isAlone: id === 3 })));
-    expect(sizes).toEqual([1000, 500, 2, 1, 1, 2, 1, 2]);
+    expect(sizes).toEqual([1000, 500, 2, 1, 1, 1, 1, 2, 1, 2]);
   });
 
-  test("tells what has no answer yet", async () => {
+  test("has its owners take turns: whatever one has asked for, another waits for a batch or two", async () => {
+    const kinds: Record<string, (id: number) => Line> = {
+      many: (id) => ({ id, text: "x".repeat(500) }),
+      large: (id) => ({ id, text: "x".repeat(200_000) }),
+      alone: (id) => ({ id, isAlone: true }),
+    };
+    for (const [kind, line] of Object.entries(kinds)) {
+      const batches: Line[][] = [];
+      const decide = decideLines();
+      const { lane } = await start({ decide: (sql, items) => (batches.push(items), decide(sql, items)) });
+      const greedy = upTo(kind === "many" ? 6000 : 60).map((id) => lane.do({ ...line(id), owner: "greedy" }));
+      const modest = ["one", "two"].map((owner, i) => lane.do({ id: 10_000 + i, owner }));
+      await Promise.all([...greedy, ...modest]);
+      const place = batches.findIndex((items) => items.some(({ owner }) => owner === "two"));
+      expect([kind, batches.length > 2, place < 3]).toEqual([kind, true, true]);
+    }
+  });
+
+  test("keeps the order of what one owner asks for, however turns and batches fall", async () => {
+    const dice = new Dice();
+    process.stderr.write(`lane: SEED=${dice.seed}\n`);
+    const asked = new Map<string, number[]>();
+    const done: Line[] = [];
+    const decide = decideLines();
+    const { lane } = await start({
+      decide: (sql, items) => (done.push(...items), decide(sql, items)),
+    });
+    const all = upTo(2000).map((id) => {
+      const owner = dice.of(["a", "b", "c", "d", "e"]);
+      asked.set(owner, [...(asked.get(owner) ?? []), id]);
+      return lane.do({ id, owner, isAlone: dice.chance(0.01), text: "x".repeat(dice.chance(0.1) ? 50_000 : 500) });
+    });
+    await Promise.all(all);
+    for (const [owner, ids] of asked)
+      expect(done.filter((line) => line.owner === owner).map(({ id }) => id)).toEqual(ids);
+    expect(done).toHaveLength(2000);
+  });
+
+  test("tells what has no answer yet, and how much is held for it, whatever it is worth", async () => {
     const { lane } = await start();
-    const done = Promise.all([lane.do({ id: 1, text: "abc" }), lane.do({ id: 2, text: "de" })]);
+    const done = Promise.all([lane.do({ id: 1, text: "abc", cost: 10_000 }), lane.do({ id: 2, text: "de" })]);
     expect(lane.waiting).toEqual({ items: 2, bytes: 5 });
     await done;
     expect(lane.waiting).toEqual({ items: 0, bytes: 0 });

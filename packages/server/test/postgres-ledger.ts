@@ -1,7 +1,8 @@
 /** A toy that is decided by a lane: a ledger with a line for each item, in places that a locked counter gives. */
 import { expect, onTestFinished } from "vitest";
 import type { Address } from "../src/store/postgres/link/address.ts";
-import { LANE_SETTINGS, Lane, type LaneOptions, type Patience } from "../src/store/postgres/lane/lane.ts";
+import { Lane, type LaneOptions, type Patience } from "../src/store/postgres/lane/lane.ts";
+import { LANE_SETTINGS } from "../src/store/postgres/lane/settings.ts";
 import { Link, type Sql } from "../src/store/postgres/link/link.ts";
 import { RELAYS_SCHEMA } from "../src/store/postgres/lane/relays-schema.ts";
 
@@ -10,7 +11,9 @@ import type { Postgres } from "./postgres-for-tests.ts";
 export interface Line {
   id: number;
   text?: string;
+  cost?: number;
   isAlone?: boolean;
+  owner?: string;
 }
 
 /** A batch as it was decided, told when its COMMIT is known to have happened. */
@@ -118,7 +121,9 @@ export async function toyRelay(
       incarnation,
       decide: decideLines(options.committed),
       sizeOf: ({ text = "" }) => text.length,
+      costOf: ({ text = "", cost = text.length }) => cost,
       isAlone: ({ isAlone = false }) => isAlone,
+      ownerOf: ({ owner }) => owner,
       onCommit: () => {},
       onForgot: () => void (toy.forgot += 1),
       ...options,

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { eventually } from "../../../test/waiting.ts";
-import { PLANS } from "../src/store/postgres/lane/lane.ts";
+import { PLANS } from "../src/store/postgres/lane/settings.ts";
 import { parseAddress } from "../src/store/postgres/link/address.ts";
 import { Link, LinkError, type LinkOptions, patience } from "../src/store/postgres/link/link.ts";
 import { hasPostgres } from "../../../test/postgres.ts";

@@ -2,7 +2,7 @@
 import { expect, onTestFinished, test } from "vitest";
 import { database, hasPostgres } from "../../../test/postgres.ts";
 import { joinCluster } from "../src/store/postgres/cluster.ts";
-import { PLANS } from "../src/store/postgres/lane/lane.ts";
+import { PLANS } from "../src/store/postgres/lane/settings.ts";
 import { parseAddress } from "../src/store/postgres/link/address.ts";
 import { Link, type Rows, type Sql } from "../src/store/postgres/link/link.ts";
 import { Reads } from "../src/store/postgres/reads.ts";

@@ -4,7 +4,7 @@ import { database, hasPostgres } from "../../../test/postgres.ts";
 import { Missing } from "../src/store/decisions/work.ts";
 import { DAY_MS, dayOf } from "../src/store/days.ts";
 import { joinCluster } from "../src/store/postgres/cluster.ts";
-import { LANE_SETTINGS } from "../src/store/postgres/lane/lane.ts";
+import { LANE_SETTINGS } from "../src/store/postgres/lane/settings.ts";
 import { parseAddress } from "../src/store/postgres/link/address.ts";
 import { Link, type Rows, type Sql } from "../src/store/postgres/link/link.ts";
 import { createDay, Upkeep } from "../src/store/postgres/tables/upkeep.ts";

@@ -5,7 +5,7 @@ import { database, hasPostgres } from "../../../test/postgres.ts";
 import { defaultLimits } from "../src/config/limits.ts";
 import { checkTables } from "../src/store/postgres/check.ts";
 import { joinCluster } from "../src/store/postgres/cluster.ts";
-import { PLANS } from "../src/store/postgres/lane/lane.ts";
+import { PLANS } from "../src/store/postgres/lane/settings.ts";
 import { parseAddress } from "../src/store/postgres/link/address.ts";
 import { Link } from "../src/store/postgres/link/link.ts";
 import { openPostgresStore } from "../src/store/postgres/postgres.ts";

@@ -103,6 +103,28 @@ test.runIf(hasPostgres)(
 );
 
 test.runIf(hasPostgres)(
+  "however much a few say to their teams, another's message waits for no more than their turns, and no socket has to",
+  async () => {
+    const url = await database();
+    await using world = await open(url);
+    const [founder, ...others] = await Promise.all(many(60, (at) => world.agent(`agent${at}`)));
+    const team = "t".repeat(64);
+    accepted(await world.found(founder!, others, team));
+    await using other = await open(url);
+    const [tick, tack] = [await other.token("tick"), await other.token("tack")];
+    // As long as nothing was said to it here it may have very many members.
+    let left = 300;
+    const burst = many(left, (at) => other.say(founder!, team, 2, `m${at}`).finally(() => (left -= 1)));
+    const behind = other.send(tick, "tack", { messageId: "behind" });
+    expect((other.store as SharedStore).isBehind).toBe(false);
+    accepted(await behind);
+    expect(left).toBeGreaterThan(200);
+    for (const sent of await Promise.all(burst)) accepted(sent);
+    await expect(other.ids(tack.mailbox)).resolves.toEqual(["behind"]);
+  },
+);
+
+test.runIf(hasPostgres)(
   "many claims of one stock ask for its packages a few times, and not one after another",
   async () => {
     const url = await database();

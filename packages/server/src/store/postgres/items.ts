@@ -10,8 +10,10 @@ export interface Item {
   hints: Hints;
   /** Mailboxes that turned out to be needed, too. */
   locks: Set<number>;
-  /** About how much is written for it. */
+  /** About how much is held for it while it waits. */
   bytes: number;
+  /** How many bytes it is worth in a batch, by what the engine does for it. */
+  cost: number;
   /** It has a transaction of its own. */
   isAlone: boolean;
   /** May be called several times, upon tables as they were read; of what it returns the last counts. */
@@ -23,23 +25,40 @@ export interface Item {
 /** Beside what is written for an item whatever it is. Bytes. */
 const ITEM_BYTES = 500;
 
+/** About what the engine has to do for one more recipient: so that a batch has no more than some four thousand. Bytes. */
+const ENTRY_BYTES = 1000;
+
 export function itemOf<T>(
   decide: (batch: Batch, blocked: BlockedChanges) => T,
   {
     hints = {},
     bytes = 0,
+    entries = 0,
     isAlone = false,
     committed,
-  }: { hints?: Partial<Hints>; bytes?: number; isAlone?: boolean; committed?: (answer: T) => void } = {},
+  }: {
+    hints?: Partial<Hints>;
+    bytes?: number;
+    /** In how many mailboxes it is written, if it may be in many. */
+    entries?: number;
+    isAlone?: boolean;
+    committed?: (answer: T) => void;
+  } = {},
 ): Item {
   const item = {
     hints: { ...NO_HINTS, ...hints },
     locks: new Set<number>(),
     bytes: ITEM_BYTES + bytes,
+    cost: ITEM_BYTES + bytes + ENTRY_BYTES * entries,
     isAlone,
     decide,
   };
   return { ...item, committed: committed as Item["committed"] };
+}
+
+/** The mailbox for which it is done, if it is for one: what is named first. */
+export function ownerOf({ hints: { mailboxes } }: Item): number | undefined {
+  return mailboxes[0];
 }
 
 function namesOf(usernames: readonly string[]): string[] {

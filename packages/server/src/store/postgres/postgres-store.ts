@@ -39,9 +39,6 @@ import { countRefusals } from "./tables/registry.ts";
 /** How long what need not be done at once may wait for company. Milliseconds. */
 const LATER_MS = 5;
 
-/** About what the engine has to do for one more recipient: so that a batch has no more than some four thousand. Bytes. */
-const ENTRY_BYTES = 1000;
-
 interface StoreParts {
   memory: Memory;
   lane: Lane<Item>;
@@ -68,9 +65,9 @@ export function postgresStore(parts: StoreParts): RelayStore {
 
   const ask = <T>(decide: (batch: Batch) => T, more: Parameters<typeof itemOf<T>>[1] = {}): Promise<T> =>
     lane.do<T>(itemOf((batch) => decide(batch), more));
-  /** What all members of a team make of something that is for it: of one that was not looked at here yet as many as any may have. */
-  const weightOf = (team: string | undefined): number =>
-    team === undefined ? 0 : ENTRY_BYTES * (memory.teamSizes.get(team) ?? memory.limits.groupMembers);
+  /** How many may get what is for all of a team: of one that was not looked at here yet as many as any may have. */
+  const membersOf = (team: string | undefined): number =>
+    team === undefined ? 0 : (memory.teamSizes.get(team) ?? memory.limits.groupMembers);
   function weigh({ tables }: Batch, team: string | undefined): void {
     if (team !== undefined) memory.teamSizes.set(team, tables.groups.find(team)?.members.size ?? 0);
   }
@@ -151,7 +148,7 @@ export function postgresStore(parts: StoreParts): RelayStore {
             weigh(batch, team);
             return result;
           },
-          { hints: hintsOfSend(request), bytes: request.message.length + weightOf(team) },
+          { hints: hintsOfSend(request), bytes: request.message.length, entries: membersOf(team) },
         ),
       );
     },
@@ -165,7 +162,8 @@ export function postgresStore(parts: StoreParts): RelayStore {
         },
         {
           hints: hintsOfCommit(request),
-          bytes: bytesOf(request) + weightOf(team),
+          bytes: bytesOf(request),
+          entries: membersOf(team),
           committed: (result) => {
             if (!("refused" in result)) memory.heard.set(request.sender, clock());
           },

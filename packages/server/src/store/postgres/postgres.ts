@@ -7,8 +7,9 @@ import { Channel } from "./lane/channel.ts";
 import { heedTimeline, joinCluster, newLogId, RENEW_LOG } from "./cluster.ts";
 import { decider } from "./decider.ts";
 import { type Incarnation, incarnate } from "./lane/incarnation.ts";
-import type { Item } from "./items.ts";
-import { Lane, LANE_SETTINGS, PLANS } from "./lane/lane.ts";
+import { type Item, ownerOf } from "./items.ts";
+import { Lane } from "./lane/lane.ts";
+import { LANE_SETTINGS, PLANS } from "./lane/settings.ts";
 import { Link } from "./link/link.ts";
 import { refuseMoved } from "./move-marks.ts";
 import { Deleting } from "./deleting.ts";
@@ -90,7 +91,9 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Share
       incarnation,
       decide: decider({ memory, clock, onCommitted: announce }),
       sizeOf: ({ bytes }) => bytes,
+      costOf: ({ cost }) => cost,
       isAlone: ({ isAlone }) => isAlone,
+      ownerOf,
       onCommit,
       onForgot: () => {
         hasForgotten = true;

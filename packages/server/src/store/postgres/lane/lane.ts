@@ -3,29 +3,10 @@ import { StorageError } from "../../store.ts";
 import { concernsAll, failure, isStale, isTransient } from "./failures.ts";
 import { type Decided, FencedWrites, FenceError } from "./fenced-writes.ts";
 import type { Incarnation } from "./incarnation.ts";
+import { Queue, type Waiting } from "./queue.ts";
 import { type Link, LinkError, type Sql } from "../link/link.ts";
 
 export { Again, type Decided } from "./fenced-writes.ts";
-
-/**
- * Statements are planned for tables of any size: by their indexes. Whether there is a row in another table is asked by a subquery for one of
- * its columns: EXISTS among what is selected may read all of that table first.
- */
-export const PLANS = {
-  plan_cache_mode: "force_generic_plan",
-  enable_seqscan: "off",
-  enable_hashjoin: "off",
-  enable_mergejoin: "off",
-  // What is planned once and asked often takes less time than to compile it.
-  jit: "off",
-};
-
-/** Parameters of the connection of a lane. A relay that has stopped holds its locks for three seconds, which is less than others wait for it. */
-export const LANE_SETTINGS = {
-  idle_in_transaction_session_timeout: 3000,
-  lock_timeout: 5000,
-  ...PLANS,
-};
 
 export interface LaneOptions<Item> {
   link: Pick<Link, "use" | "cut">;
@@ -36,10 +17,14 @@ export interface LaneOptions<Item> {
    * @throws Again, or whatever the engine says; an error that is no {@link LinkError} leaves nothing written
    */
   decide: (sql: Sql, items: Item[]) => Promise<Decided>;
-  /** About how many bytes an item takes on its way to the engine. */
+  /** About how many bytes an item takes while it waits. */
   sizeOf: (item: Item) => number;
+  /** How many bytes of a batch it is worth, by what the engine does for it. */
+  costOf: (item: Item) => number;
   /** Whether an item has a transaction of its own. */
   isAlone: (item: Item) => boolean;
+  /** With whose other items it keeps its order. */
+  ownerOf: (item: Item) => unknown;
   /** Told how long a batch took until it was known to be committed: milliseconds. */
   onCommit: (milliseconds: number) => void;
   /** The engine does not have what it had told to be committed. */
@@ -61,28 +46,25 @@ export interface Patience {
 
 const PATIENCE: Patience = { tripMs: 8000, engineMs: 15_000, doubtMs: 30_000, pauseMs: 100 };
 const BATCH_ITEMS = 1000;
-const BATCH_BYTES = 4 * 1024 * 1024;
+/** Bytes. */
+const BATCH_COST = 4 * 1024 * 1024;
 const MOST_TRIES = 20;
+/** Of what was too much for the engine so many parts are made. */
+const PARTS = 8;
 
-interface Waiting<Item> {
-  item: Item;
-  bytes: number;
-  isAlone: boolean;
-  /** When it came, by `performance.now()`. */
-  at: number;
-  resolve: (answer: never) => void;
-  reject: (error: StorageError) => void;
-}
+/** A batch was not done in the time that a trip may take, by an engine that answers. */
+class TooMuch extends Error {}
 
 /**
- * How a relay writes: one connection, one transaction at a time, in the order of the calls. What comes meanwhile is the next batch.
+ * How a relay writes: one connection, one transaction at a time, what is of one owner in the order of the calls. What comes meanwhile is the next
+ * batch, or those after it, to which owners come in turn.
  * A broken connection is nobody's failure as long as it can be found out what became of the transaction.
  */
 export class Lane<Item> implements AsyncDisposable {
   readonly #options: LaneOptions<Item>;
   readonly #patience: Patience;
   readonly #writes: FencedWrites;
-  readonly #queue: Waiting<Item>[] = [];
+  readonly #queue = new Queue<Item>();
   readonly #waiting = { items: 0, bytes: 0 };
   #idle: (() => void)[] = [];
   #isBusy = false;
@@ -112,11 +94,12 @@ export class Lane<Item> implements AsyncDisposable {
   do<T>(item: Item): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#isEnded) return reject(new StorageError("internal", new Error("the relay ends"), true));
-      const { sizeOf, isAlone } = this.#options;
+      const { sizeOf, costOf, isAlone, ownerOf } = this.#options;
       const bytes = sizeOf(item);
       this.#waiting.items += 1;
       this.#waiting.bytes += bytes;
-      this.#queue.push({ item, bytes, isAlone: isAlone(item), at: performance.now(), resolve, reject });
+      const about = { bytes, cost: costOf(item), isAlone: isAlone(item), owner: ownerOf(item), at: performance.now() };
+      this.#queue.push({ item, ...about, resolve, reject });
       if (this.#isBusy) return;
       this.#isBusy = true;
       // What is asked for in the same turn shares the batch.
@@ -140,7 +123,7 @@ export class Lane<Item> implements AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    while (this.#queue.length > 0) await this.#carry(this.#take());
+    while (!this.#queue.isEmpty) await this.#carry(this.#take());
     this.#back();
     this.#isBusy = false;
     const idle = this.#idle;
@@ -150,14 +133,16 @@ export class Lane<Item> implements AsyncDisposable {
 
   #take(): Waiting<Item>[] {
     let count = 0;
-    let bytes = 0;
-    for (const next of this.#queue) {
-      bytes += next.bytes;
-      if (count > 0 && (next.isAlone || count === BATCH_ITEMS || bytes > BATCH_BYTES)) break;
+    let cost = 0;
+    let isFull = false;
+    return this.#queue.take((next) => {
+      if (isFull || (count > 0 && (next.isAlone || count === BATCH_ITEMS || cost + next.cost > BATCH_COST)))
+        return false;
+      isFull = next.isAlone;
       count += 1;
-      if (next.isAlone) break;
-    }
-    return this.#queue.splice(0, count);
+      cost += next.cost;
+      return true;
+    });
   }
 
   /** Does a batch until it is known what became of it. Never rejects. */
@@ -167,8 +152,9 @@ export class Lane<Item> implements AsyncDisposable {
     try {
       decided = await this.#persist(batch);
     } catch (error) {
+      if (error instanceof TooMuch) for (const part of partsOf(batch)) await this.#carry(part);
       // So that only the culprit fails.
-      if (batch.length > 1 && !concernsAll(error)) for (const each of batch) await this.#carry([each]);
+      else if (batch.length > 1 && !concernsAll(error)) for (const each of batch) await this.#carry([each]);
       else this.#refuse(batch, error);
       return;
     }
@@ -191,6 +177,7 @@ export class Lane<Item> implements AsyncDisposable {
     const items = batch.map(({ item }) => item);
     /** What may be committed already. */
     let sent: Decided | undefined;
+    let wasSlow = false;
     for (let tries = 1; ;) {
       const began = performance.now();
       try {
@@ -204,6 +191,8 @@ export class Lane<Item> implements AsyncDisposable {
         this.#forsaken = undefined;
         sent = undefined;
         if (this.#isLate(batch, 0)) throw new LinkError("unreachable", "The engine was away for too long");
+        // An engine that was away takes parts as well. Until it has taken one it counts as away.
+        if (wasSlow && batch.length > 1) throw new TooMuch();
         return this.#back(
           await this.#writes.write(
             sql,
@@ -212,8 +201,12 @@ export class Lane<Item> implements AsyncDisposable {
           ),
         );
       } catch (error) {
+        if (error instanceof TooMuch) throw error;
         if (error instanceof LinkError) {
-          if (error.kind === "timeout") link.cut();
+          if (error.kind === "timeout") {
+            wasSlow = true;
+            link.cut();
+          }
           this.#away(began);
           if (this.#isLate(batch, sent === undefined ? 0 : this.#patience.doubtMs)) {
             this.#forsaken ??= sent;
@@ -250,14 +243,15 @@ export class Lane<Item> implements AsyncDisposable {
 
   /** Refuses what has waited for too long, while another batch may still be asked about. */
   #giveUp(): void {
-    const young = this.#queue.findIndex((each) => !this.#isLate([each], 0));
-    const old = this.#queue.splice(0, young < 0 ? this.#queue.length : young);
-    this.#refuse(old, new LinkError("unreachable", "The engine was away for too long"));
+    this.#refuse(
+      this.#queue.drop((each) => this.#isLate([each], 0)),
+      new LinkError("unreachable", "The engine was away for too long"),
+    );
   }
 
-  #isLate([oldest]: Waiting<Item>[], more: number): boolean {
-    if (oldest === undefined || this.#awaySince === undefined) return false;
-    return performance.now() - Math.max(oldest.at, this.#awaySince) > this.#patience.engineMs + more;
+  #isLate(batch: Waiting<Item>[], more: number): boolean {
+    if (this.#awaySince === undefined) return false;
+    return performance.now() - Math.max(oldestOf(batch), this.#awaySince) > this.#patience.engineMs + more;
   }
 
   #refuse(batch: Waiting<Item>[], error: unknown): void {
@@ -275,6 +269,15 @@ export class Lane<Item> implements AsyncDisposable {
 }
 
 /** What hinders again and again is not waited for longer than an engine that is away. */
-function isOld([oldest]: Waiting<unknown>[], { engineMs }: Patience): boolean {
-  return oldest !== undefined && performance.now() - oldest.at > engineMs;
+function isOld(batch: Waiting<unknown>[], { engineMs }: Patience): boolean {
+  return performance.now() - oldestOf(batch) > engineMs;
+}
+
+function oldestOf(batch: Waiting<unknown>[]): number {
+  return Math.min(...batch.map(({ at }) => at));
+}
+
+function partsOf<T>(batch: T[]): T[][] {
+  const size = Math.ceil(batch.length / PARTS);
+  return Array.from({ length: Math.ceil(batch.length / size) }, (_, i) => batch.slice(i * size, (i + 1) * size));
 }
