@@ -171,6 +171,19 @@ describe.runIf(hasPostgres)("two stores", () => {
     await expect(other.store.unlisten(mailbox, after.claim)).resolves.toBe(true);
   });
 
+  test("one that is declared dead gives up what it had at once, and says that it had nothing", async () => {
+    const url = await database();
+    await using world = await open(url);
+    const { mailbox } = await world.token("tick");
+    await using other = await open(url);
+    const { claim } = await other.store.listen(mailbox);
+    await using link = new Link(parseAddress(url), { settings: { search_path: "aimessage" } });
+    await (
+      await link.use()
+    )("DELETE FROM relays WHERE relay = (SELECT max(relay) FROM relays)", []);
+    await expect(other.store.unlisten(mailbox, claim)).resolves.toBe(false);
+  });
+
   test("give back all files of an account that is removed, also those of just now", async () => {
     const url = await database();
     await using world = await open(url);

@@ -13,6 +13,8 @@ interface ListeningParts {
   reads: Reads;
   clock: () => number;
   logId: () => string;
+  /** Others have declared this relay dead. */
+  isFenced: () => boolean;
   /** Whether somebody else may be told: a relay, of a mailbox that was taken over. */
   superseded: (relay: number, mailbox: number, claim: number) => void;
 }
@@ -24,6 +26,7 @@ export function listening({
   reads,
   clock,
   logId,
+  isFenced,
   superseded,
 }: ListeningParts): Pick<RelayStore, "listen" | "unlisten"> & { end: () => void } {
   let isOver = false;
@@ -74,6 +77,8 @@ export function listening({
         { hints: { mailboxes: [mailbox] } },
       );
     } catch (error) {
+      // With the row of a relay all its listeners are gone.
+      if (isFenced()) return false;
       // A disk that is full has room again, too. With a relay that ends all that it has ends.
       const isForNow = isAway(error) || (error instanceof StorageError && error.reason === "storage_full");
       if (isOver || !isForNow) throw error;

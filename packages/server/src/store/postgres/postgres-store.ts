@@ -45,6 +45,8 @@ interface StoreParts {
   reads: Reads;
   clock: () => number;
   logId: () => string;
+  /** Others have declared this relay dead. */
+  isFenced: () => boolean;
   deleting: Deleting;
   /** Whether somebody else may be told: a relay, of a mailbox that was taken over. */
   superseded: (relay: number, mailbox: number, claim: number) => void;

@@ -131,6 +131,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Share
     reads,
     clock,
     logId: () => logId,
+    isFenced: () => incarnation.isFenced,
     deleting,
     superseded: (relay, mailbox, claim) => channel.tell(relay, { type: "superseded", mailbox, claim }),
     watch: (listener) => void (stored = listener),
