@@ -192,18 +192,3 @@ export class Batch {
     return this.mail.added;
   }
 }
-
-/** Decides, and notes what is missing instead of failing. @returns undefined if something is */
-export function attempt<T>(decide: () => T, missing: Map<string, Set<string>>): T | undefined {
-  try {
-    return decide();
-  } catch (error) {
-    if (!(error instanceof Missing)) throw error;
-    for (const { look, key } of [error, ...error.others]) {
-      const keys = missing.get(look);
-      if (keys === undefined) missing.set(look, new Set([key]));
-      else keys.add(key);
-    }
-    return undefined;
-  }
-}

@@ -1,4 +1,5 @@
-import { attempt, Batch, type Memory } from "./batch.ts";
+import { Missing } from "../decisions/work.ts";
+import { Batch, type Memory } from "./batch.ts";
 import { LOCK_LOOK } from "./tables/boxes.ts";
 import { Again, type Decided } from "./lane/fenced-writes.ts";
 import { allHints } from "./hints.ts";
@@ -20,9 +21,7 @@ interface DeciderOptions {
 export function decider({ memory, clock, onCommitted }: DeciderOptions): (sql: Sql, items: Item[]) => Promise<Decided> {
   return async (sql, items) => {
     const batch = new Batch(memory, clock());
-    const hints = allHints(items.map(({ hints: known }) => known));
-    const mailboxes = [...new Set([...hints.mailboxes, ...items.flatMap(({ locks }) => [...locks])])];
-    await batch.begin(sql, { ...hints, mailboxes });
+    await batch.begin(sql, allHints(items));
     for (let round = 0; round < MOST_ROUNDS; round++) {
       const missing = new Map<string, Set<string>>();
       const blocked = new BlockedChanges();
@@ -47,18 +46,22 @@ export function decider({ memory, clock, onCommitted }: DeciderOptions): (sql: S
   };
 }
 
+/** Decides, and notes what is missing instead of failing. @returns undefined if something is */
 function decideOne(
   batch: Batch,
   item: Item,
   { blocked, missing }: { blocked: BlockedChanges; missing: Map<string, Set<string>> },
 ): unknown {
-  const own = new Map<string, Set<string>>();
-  const answer = attempt(() => item.decide(batch, blocked), own);
-  for (const [look, keys] of own) {
-    if (look === LOCK_LOOK) for (const key of keys) item.locks.add(Number(key));
-    const all = missing.get(look) ?? new Set();
-    for (const key of keys) all.add(key);
-    missing.set(look, all);
+  try {
+    return item.decide(batch, blocked);
+  } catch (error) {
+    if (!(error instanceof Missing)) throw error;
+    for (const { look, key } of [error, ...error.others]) {
+      if (look === LOCK_LOOK) (item.locks ??= new Set()).add(Number(key));
+      const keys = missing.get(look);
+      if (keys === undefined) missing.set(look, new Set([key]));
+      else keys.add(key);
+    }
+    return undefined;
   }
-  return answer;
 }

@@ -13,39 +13,39 @@ export interface Hints extends Locks {
   places: number;
 }
 
-export const NO_HINTS: Hints = {
-  mailboxes: [],
-  names: [],
-  groups: [],
-  requests: [],
-  pairs: [],
-  received: [],
-  highWaters: [],
-  payers: [],
-  places: 0,
-};
-
-function oncePaired(pairs: Hints["pairs"]): Hints["pairs"] {
-  return [...new Map(pairs.map((pair) => [`${pair[0]} ${pair[1]}`, pair])).values()];
-}
-
-function once<T>(values: readonly T[]): T[] {
-  return [...new Set(values)];
-}
-
-/** Those of several decisions together. */
-export function allHints(hints: readonly Hints[]): Hints {
-  const all = <K extends keyof Hints>(key: K): Hints[K] =>
-    hints.flatMap((each) => each[key] as readonly unknown[]) as unknown as Hints[K];
+/** Those of several decisions together, and the mailboxes that they turned out to need. */
+export function allHints(items: Iterable<{ hints: Partial<Hints>; locks: Iterable<number> | undefined }>): Hints {
+  const [mailboxes, names, groups] = [new Set<number>(), new Set<string>(), new Set<string>()];
+  const [highWaters, payers] = [new Set<number>(), new Set<string>()];
+  const requests: RequestKey[] = [];
+  const received: Hints["received"][number][] = [];
+  const pairs = new Map<string, Hints["pairs"][number]>();
+  let places = 0;
+  for (const { hints, locks = [] } of items) {
+    addAll(mailboxes, hints.mailboxes);
+    addAll(mailboxes, locks);
+    addAll(names, hints.names);
+    addAll(groups, hints.groups);
+    addAll(highWaters, hints.highWaters);
+    addAll(payers, hints.payers);
+    for (const request of hints.requests ?? []) requests.push(request);
+    for (const each of hints.received ?? []) received.push(each);
+    for (const pair of hints.pairs ?? []) pairs.set(`${pair[0]} ${pair[1]}`, pair);
+    places += hints.places ?? 0;
+  }
   return {
-    mailboxes: once(all("mailboxes")),
-    names: once(all("names")),
-    groups: once(all("groups")),
-    requests: all("requests"),
-    pairs: oncePaired(all("pairs")),
-    received: all("received"),
-    highWaters: once(all("highWaters")),
-    payers: once(all("payers")),
-    places: hints.reduce((sum, { places }) => sum + places, 0),
+    mailboxes: [...mailboxes],
+    names: [...names],
+    groups: [...groups],
+    requests,
+    pairs: [...pairs.values()],
+    received,
+    highWaters: [...highWaters],
+    payers: [...payers],
+    places,
   };
+}
+
+function addAll<T>(all: Set<T>, values: Iterable<T> = []): void {
+  for (const value of values) all.add(value);
 }

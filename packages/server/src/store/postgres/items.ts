@@ -2,14 +2,14 @@ import { usernameKey } from "@aimessage/sdk/protocol";
 import type { BlockedChanges } from "../blocked-groups.ts";
 import type { CommitRequest, SendRequest } from "../store.ts";
 import type { Batch } from "./batch.ts";
-import { type Hints, NO_HINTS } from "./hints.ts";
+import type { Hints } from "./hints.ts";
 import { isName } from "./tables/names.ts";
 
 /** What is decided in one batch with others. */
 export interface Item {
-  hints: Hints;
+  hints: Partial<Hints>;
   /** Mailboxes that turned out to be needed, too. */
-  locks: Set<number>;
+  locks: Set<number> | undefined;
   /** About how much is held for it while it waits. */
   bytes: number;
   /** How many bytes it is worth in a batch, by what the engine does for it. */
@@ -45,20 +45,20 @@ export function itemOf<T>(
     committed?: (answer: T) => void;
   } = {},
 ): Item {
-  const item = {
-    hints: { ...NO_HINTS, ...hints },
-    locks: new Set<number>(),
+  return {
+    hints,
+    locks: undefined,
     bytes: ITEM_BYTES + bytes,
     cost: ITEM_BYTES + bytes + ENTRY_BYTES * entries,
     isAlone,
     decide,
+    committed: committed as Item["committed"],
   };
-  return { ...item, committed: committed as Item["committed"] };
 }
 
 /** The mailbox for which it is done, if it is for one: what is named first. */
 export function ownerOf({ hints: { mailboxes } }: Item): number | undefined {
-  return mailboxes[0];
+  return mailboxes?.[0];
 }
 
 function namesOf(usernames: readonly string[]): string[] {

@@ -23,7 +23,7 @@ function elementOf(value: unknown): string {
     case "bigint":
       return String(value);
     case "string":
-      return `"${value.replace(SPECIAL, "\\$&")}"`;
+      return value.includes('"') || value.includes("\\") ? `"${value.replace(SPECIAL, "\\$&")}"` : `"${value}"`;
     case "boolean":
       return value ? "t" : "f";
     case "undefined":

@@ -182,18 +182,10 @@ export class Boxes extends Rows<number, Box> implements Part {
   }
 
   write(send: Send): void {
-    const added: Box[] = [];
-    const changed: Box[] = [];
-    const removed: Box[] = [];
-    for (const [mailbox, box] of this.made) {
-      const before = this.before(mailbox);
-      if (box === undefined) {
-        if (before !== undefined) removed.push(before);
-      } else (before === undefined ? added : changed).push(box);
-    }
+    const { added, changed, removed } = this.written;
     if (removed.length > 0) send(boxTable.remove, boxTable.keys(removed));
-    if (added.length > 0) send(boxTable.insert, boxTable.values(added));
-    if (changed.length > 0) send(boxTable.update, boxTable.values(changed));
+    if (added.length > 0) send(...boxTable.insert(added));
+    if (changed.length > 0) send(...boxTable.update(changed));
   }
 }
 

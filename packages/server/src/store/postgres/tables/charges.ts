@@ -14,7 +14,6 @@ interface Charge {
 const table = tableWrites<Charge>("charges", ["payer", "relay"], { payer: "text", relay: "bigint", bytes: "bigint" });
 /** How an insertion into charges ends. */
 export const SUMS_OF = "ON CONFLICT (payer, relay) DO UPDATE SET bytes = charges.bytes + excluded.bytes";
-const ADD = `${table.insert} ${SUMS_OF}`;
 
 /** What the other relays have charged is read again so often. Milliseconds. */
 const FRESH_MS = 1_000;
@@ -100,7 +99,8 @@ export class Charges implements Part {
   write(send: Send): void {
     const rows = [...this.#added].filter(([, bytes]) => bytes !== 0);
     if (rows.length === 0) return;
-    send(ADD, table.values(rows.map(([payer, bytes]) => ({ payer, relay: this.#relay, bytes }))));
+    const [insert, values] = table.insert(rows.map(([payer, bytes]) => ({ payer, relay: this.#relay, bytes })));
+    send(`${insert} ${SUMS_OF}`, values);
   }
 
   committed(): void {

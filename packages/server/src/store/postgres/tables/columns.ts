@@ -2,21 +2,28 @@
 export type Columns<R> = { readonly [K in keyof R]: ColumnType };
 export type ColumnType = "bigint" | "text" | "bytea" | "boolean";
 
-/** Statements that write many rows of a table at once: each takes a list for each column. */
+/** A statement, and a list for each of its columns. */
+type Statement = [text: string, values: unknown[]];
+
+/** Statements that write many rows of a table at once. */
 export interface TableWrites<R> {
   columns: Columns<R>;
-  insert: string;
+  /** Inserts rows, naming the columns that are not null in all of them. None has another default. */
+  insert(rows: readonly R[]): Statement;
+  /** Changes rows that are there, given as they were and as they are to be: the columns that differ in any of them. */
+  update(rows: readonly (readonly [before: R, after: R])[]): Statement;
   /** Inserts, or changes the row with the same key. */
   upsert: string;
-  /** Changes rows that are there. */
-  update: string;
   /** Deletes by key. */
   remove: string;
-  /** The lists for `insert`, `upsert` and `update`. */
+  /** The lists for `upsert`. */
   values(rows: readonly R[]): unknown[];
   /** The lists for `remove`. */
   keys(rows: readonly R[]): unknown[];
 }
+
+/** So many statements of a table are kept ready by the engine that name some of its columns: then it is all of them. */
+const MOST_SELECTIONS = 40;
 
 /** @param key Columns that name a row. */
 export function tableWrites<R extends object>(
@@ -24,21 +31,54 @@ export function tableWrites<R extends object>(
   key: readonly (keyof R & string)[],
   columns: Columns<R>,
 ): TableWrites<R> {
-  const all = Object.keys(columns) as (keyof R & string)[];
-  const rest = all.filter((name) => !key.includes(name));
-  const lists = (names: readonly (keyof R & string)[]): string =>
+  type Name = keyof R & string;
+  const all = Object.keys(columns) as Name[];
+  const lists = (names: readonly Name[]): string =>
     names.map((name, at) => `$${at + 1}::${columns[name]}[]`).join(", ");
   const where = (source: string): string => key.map((name) => `t.${name} = ${source}.${name}`).join(" AND ");
-  const insert = `INSERT INTO ${table} (${all.join(", ")}) SELECT * FROM unnest(${lists(all)})`;
-  const set = rest.map((name) => `${name} = excluded.${name}`).join(", ");
-  const take = (rows: readonly R[], names: readonly (keyof R & string)[]): unknown[] =>
+  const rest = (names: readonly Name[]): Name[] => names.filter((name) => !key.includes(name));
+  const insert = (names: readonly Name[]): string =>
+    `INSERT INTO ${table} (${names.join(", ")}) SELECT * FROM unnest(${lists(names)})`;
+  const update = (names: readonly Name[]): string =>
+    `UPDATE ${table} t SET ${rest(names)
+      .map((name) => `${name} = x.${name}`)
+      .join(", ")} FROM unnest(${lists(names)}) x(${names.join(", ")}) WHERE ${where("x")}`;
+  const set = rest(all).map((name) => `${name} = excluded.${name}`);
+  const take = (rows: readonly R[], names: readonly Name[]): unknown[] =>
     names.map((name) => rows.map((row) => row[name] ?? null));
+  const texts = new Map<string, string>();
+  /** The statement for some columns, beside those of the key. */
+  const select = (make: typeof insert, isNeeded: (name: Name) => boolean): { text: string; names: Name[] } => {
+    const names = all.filter((name) => key.includes(name) || isNeeded(name));
+    const id = `${make.name} ${names.join()}`;
+    const known = texts.get(id);
+    if (known !== undefined) return { text: known, names };
+    if (names.length < all.length && texts.size >= MOST_SELECTIONS) return select(make, () => true);
+    const text = make(names);
+    texts.set(id, text);
+    return { text, names };
+  };
   return {
     columns,
-    insert,
-    upsert: `${insert} ON CONFLICT (${key.join(", ")}) DO ${rest.length === 0 ? "NOTHING" : `UPDATE SET ${set}`}`,
-    update: `UPDATE ${table} t SET ${rest.map((name) => `${name} = x.${name}`).join(", ")}
-      FROM unnest(${lists(all)}) x(${all.join(", ")}) WHERE ${where("x")}`,
+    insert: (rows) => {
+      const { text, names } = select(insert, (name) => rows.some((row) => (row[name] ?? null) !== null));
+      return [text, take(rows, names)];
+    },
+    update: (rows) => {
+      // Something has to be set, though it be what it is.
+      const [first] = rest(all);
+      const isNeeded = (name: Name): boolean =>
+        name === first || rows.some(([before, after]) => before[name] !== after[name]);
+      const { text, names } = select(update, isNeeded);
+      return [
+        text,
+        take(
+          rows.map(([, after]) => after),
+          names,
+        ),
+      ];
+    },
+    upsert: `${insert(all)} ON CONFLICT (${key.join(", ")}) DO ${set.length === 0 ? "NOTHING" : `UPDATE SET ${set.join(", ")}`}`,
     remove: `DELETE FROM ${table} t USING unnest(${lists(key)}) x(${key.join(", ")}) WHERE ${where("x")}`,
     values: (rows) => take(rows, all),
     keys: (rows) => take(rows, key),

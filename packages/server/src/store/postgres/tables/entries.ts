@@ -98,7 +98,7 @@ export function entryWrites(send: Send, changes: MailChanges): void {
       bodies.map(({ text }) => text),
       bodies.map(({ blobs }) => blobs.length > 0),
     ]);
-  if (added.length > 0) send(entryTable.insert, entryTable.values(added.map(toRow)));
+  if (added.length > 0) send(...entryTable.insert(added.map(toRow)));
   if (released.length > 0) releaseFiles(send, released, now);
 }
 

@@ -260,11 +260,9 @@ export class Groups implements Part {
   }
 
   write(send: Send): void {
-    const groups = this.#groups.kept;
-    const fresh = groups.filter(({ group_id }) => this.#groups.before(group_id) === undefined);
-    const changed = groups.filter(({ group_id }) => this.#groups.before(group_id) !== undefined);
-    if (fresh.length > 0) send(groupWrites.insert, groupWrites.values(fresh));
-    if (changed.length > 0) send(groupWrites.update, groupWrites.values(changed));
+    const { added, changed } = this.#groups.written;
+    if (added.length > 0) send(...groupWrites.insert(added));
+    if (changed.length > 0) send(...groupWrites.update(changed));
     const gone: [group: string, mailbox: number][] = [];
     const kept: MemberRow[] = [];
     for (const [group, members] of this.#made)

@@ -179,12 +179,15 @@ export class Invites implements Part {
   }
 
   write(send: Send): void {
-    const rows = [...this.#byHash.kept, ...this.#byId.kept];
-    const isNew = ({ id, hash }: InviteRow): boolean =>
-      this.#byHash.before(hash) === undefined && this.#byId.before(id) === undefined;
-    const [added, changed] = [rows.filter(isNew), rows.filter((row) => !isNew(row))];
-    if (added.length > 0) send(invites.insert, invites.values(added));
-    if (changed.length > 0) send(invites.update, invites.values(changed));
+    const added: InviteRow[] = [];
+    const changed: [InviteRow, InviteRow][] = [];
+    for (const row of [...this.#byHash.kept, ...this.#byId.kept]) {
+      const before = this.#byHash.before(row.hash) ?? this.#byId.before(row.id);
+      if (before === undefined) added.push(row);
+      else changed.push([before, row]);
+    }
+    if (added.length > 0) send(...invites.insert(added));
+    if (changed.length > 0) send(...invites.update(changed));
     if (this.#isSwept) send("DELETE FROM invites WHERE expires_at < $1", [this.#now - KEPT_MS]);
   }
 }

@@ -112,7 +112,7 @@ export class Requests implements Part {
   }
 
   write(send: Send): void {
-    if (this.#added.size > 0) send(requestTable.insert, requestTable.values([...this.#added.values()]));
+    if (this.#added.size > 0) send(...requestTable.insert([...this.#added.values()]));
   }
 }
 

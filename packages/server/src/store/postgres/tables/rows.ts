@@ -45,6 +45,21 @@ export class Rows<K extends string | number, R> {
     return this.#made;
   }
 
+  /** What becomes of the table: those that are new, those that change, as they were and will be, and those that are removed, as they were. */
+  get written(): { added: R[]; changed: [before: R, after: R][]; removed: R[] } {
+    const added: R[] = [];
+    const changed: [R, R][] = [];
+    const removed: R[] = [];
+    for (const [key, row] of this.#made) {
+      const before = this.#read.get(key);
+      if (row === undefined) {
+        if (before !== undefined) removed.push(before);
+      } else if (before === undefined) added.push(row);
+      else changed.push([before, row]);
+    }
+    return { added, changed, removed };
+  }
+
   /** Those that were made, and not removed. */
   get kept(): R[] {
     return [...this.#made.values()].filter((row) => row !== undefined);
