@@ -46,7 +46,7 @@ describe("the writes of a table", () => {
     const wide = tableWrites<Record<string, unknown>>(
       "rows",
       ["id"],
-      Object.fromEntries(["id", ...names].map((name) => [name, "text"])) as Record<string, "text">,
+      Object.fromEntries(["id", ...names].map((name) => [name, "text"])),
     );
     const texts = new Set<string>();
     for (const name of names) texts.add(wide.insert([{ id: "1", [name]: "a" }])[0]);
