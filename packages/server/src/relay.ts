@@ -45,6 +45,7 @@ import { boundSockets } from "./socket/sockets.ts";
 import { SteadyClock } from "./config/steady-clock.ts";
 import { startRounds } from "./rounds.ts";
 import { startSweeps } from "./sweeps.ts";
+import { FanOut } from "./handlers/fan-out.ts";
 import { tokenKeys } from "./handlers/token-keys.ts";
 import { Turns } from "./socket/turns.ts";
 import { WaitingRoom } from "./waiting-room.ts";
@@ -345,10 +346,11 @@ function destroy(this: Duplex): void {
 }
 
 function ratesOf(limits: Limits): Context["rates"] {
+  const frames = new Buckets(limits.framesPerSecond, limits.framesBurst);
   return {
-    frames: new Buckets(limits.framesPerSecond, limits.framesBurst),
+    frames,
     groupCommits: new Buckets(limits.groupCommits / 60, limits.groupCommits),
-    fanOut: new Buckets(limits.fanOutBytes, limits.fanOutBytesBurst),
+    fanOut: new FanOut(frames, new Buckets(limits.fanOutBytes, limits.fanOutBytesBurst)),
     lightFrames: new Buckets(limits.lightFramesPerSecond, limits.lightFramesBurst),
     registrations: new Buckets(limits.registrationsPerSecond, limits.registrationsBurst),
     addressClaims: new Buckets(limits.addressClaimsPerSecond, limits.addressClaimsBurst),

@@ -32,13 +32,21 @@ describe("the writes of a table", () => {
     ];
     const [text, values] = table().update(changed);
     expect(text).toBe(
-      "UPDATE rows t SET name = x.name, note = x.note FROM unnest($1::bigint[], $2::text[], $3::text[]) x(id, name, note) WHERE t.id = x.id",
+      "UPDATE rows t SET note = x.note FROM unnest($1::bigint[], $2::text[]) x(id, note) WHERE t.id = x.id",
     );
     expect(values).toEqual([
       [1, 2],
-      ["a", null],
       [null, "c"],
     ]);
+  });
+
+  test("change what goes with what differs, and something where nothing does", () => {
+    const columns = { id: "bigint", name: "text", note: "text", count: "bigint" } as const;
+    const { update } = tableWrites<Row>("rows", ["id"], columns, [["note", "count"]]);
+    const set = (before: Row, after: Row) => /SET (.*) FROM/.exec(update([[before, after]])[0])?.[1];
+    expect(set(row(1), row(1, { count: 2 }))).toBe("note = x.note, count = x.count");
+    expect(set(row(1), row(1, { name: "a" }))).toBe("name = x.name");
+    expect(set(row(1), row(1))).toBe("name = x.name");
   });
 
   test("are a statement of all columns where there would be more different ones than the engine is to keep", () => {

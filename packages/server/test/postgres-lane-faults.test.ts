@@ -135,7 +135,7 @@ describe.skipIf(!hasPostgres)("a lane", () => {
         return isLate ? { ...decided, writes: [...decided.writes, sql(sleep, [])] } : decided;
       };
     for (const isLate of [false, true]) {
-      const relay = await start({ decide: slow(isLate), patience: { ...IMPATIENT, tripMs: 400 } });
+      const relay = await start({ decide: slow(isLate), patience: { ...IMPATIENT, tripMs: 400, engineMs: 750 } });
       sizes.length = 0;
       const ids = Array.from({ length: 400 }, (_, i) => i + 1);
       const others = relay.lane.do({ id: 1000 });
@@ -143,8 +143,23 @@ describe.skipIf(!hasPostgres)("a lane", () => {
       await others;
       expect(sizes[0]).toBe(401);
       expect(Math.max(...sizes.slice(1))).toBe(51);
-      expect((await lines(relay.schema)).toSorted((a, b) => a - b)).toEqual([...ids, 1000]);
+      expect(await lines(relay.schema)).toEqual([1000, ...ids]);
     }
+  });
+
+  test("does not wait for what a transaction has locked that was given up", async () => {
+    const decide = decideLines();
+    let tries = 0;
+    const relay = await start({
+      patience: { ...IMPATIENT, tripMs: 300 },
+      decide: async (sql, items) => {
+        const decided = await decide(sql, items);
+        tries += 1;
+        return tries > 1 ? decided : { ...decided, writes: [...decided.writes, sql("SELECT pg_sleep(60)", [])] };
+      },
+    });
+    await relay.lane.do({ id: 1 });
+    expect(await lines(relay.schema)).toEqual([1]);
   });
 
   test("has nobody wait longer for an engine that does nothing because it makes parts", async () => {

@@ -185,6 +185,25 @@ describe.skipIf(!hasPostgres)("a lane", () => {
     expect(await lines(schema)).toEqual([1, 2]);
   });
 
+  test("ends in a bounded time, however much it has taken: the rest is to be asked again", async () => {
+    const decide = decideLines();
+    const { lane, schema } = await start({
+      patience: { endMs: 300 },
+      decide: async (sql, items) => {
+        await sql("SELECT pg_sleep(0.1)", []);
+        return decide(sql, items);
+      },
+    });
+    const all = Promise.allSettled(upTo(200).map((id) => lane.do({ id, isAlone: true })));
+    await lane.end();
+    const given = await all;
+    const done = given.filter(({ status }) => status === "fulfilled").length;
+    expect(done).toBeGreaterThan(0);
+    expect(done).toBeLessThan(50);
+    expect(given.at(-1)).toMatchObject({ reason: { reason: "internal", isAway: true } });
+    expect(await lines(schema)).toEqual(upTo(done));
+  });
+
   test("takes nothing more when it was ended, and does what it has taken", async () => {
     const { lane, schema } = await start();
     const done = lane.do({ id: 1 });

@@ -2,7 +2,7 @@
 import { expect, onTestFinished } from "vitest";
 import type { Address } from "../src/store/postgres/link/address.ts";
 import { Lane, type LaneOptions, type Patience } from "../src/store/postgres/lane/lane.ts";
-import { LANE_SETTINGS } from "../src/store/postgres/lane/settings.ts";
+import { heedHangUps, LANE_SETTINGS } from "../src/store/postgres/lane/settings.ts";
 import { Link, type Sql } from "../src/store/postgres/link/link.ts";
 import { RELAYS_SCHEMA } from "../src/store/postgres/lane/relays-schema.ts";
 
@@ -102,6 +102,7 @@ export async function toyRelay(
       search_path: at.schema,
       application_name: `lane_${relay}`,
     },
+    opened: heedHangUps,
   });
   const fenced: string[] = [];
   const incarnation = {
@@ -137,7 +138,7 @@ export async function toyRelay(
 }
 
 /** Short, for tests with faults. */
-export const IMPATIENT: Patience = { tripMs: 700, engineMs: 4000, doubtMs: 8000, pauseMs: 5 };
+export const IMPATIENT: Patience = { tripMs: 700, engineMs: 4000, doubtMs: 8000, pauseMs: 5, endMs: 4000 };
 
 export type ToyOptions = Partial<LaneOptions<Line>> & { committed?: Committed; address?: Address };
 

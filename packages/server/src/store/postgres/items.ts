@@ -56,9 +56,9 @@ export function itemOf<T>(
   };
 }
 
-/** The mailbox for which it is done, if it is for one: what is named first. */
-export function ownerOf({ hints: { mailboxes } }: Item): number | undefined {
-  return mailboxes?.[0];
+/** The mailbox for which it is done, if it is for one, or the name: what stands first. What is for nobody waits for nobody else's turns. */
+export function ownerOf(item: Item): unknown {
+  return item.hints.mailboxes?.[0] ?? item.hints.names?.[0] ?? item;
 }
 
 function namesOf(usernames: readonly string[]): string[] {

@@ -13,7 +13,7 @@ interface ListeningParts {
   reads: Reads;
   clock: () => number;
   logId: () => string;
-  /** Others have declared this relay dead. */
+  /** The engine takes nothing of this relay any more. */
   isFenced: () => boolean;
   /** Whether somebody else may be told: a relay, of a mailbox that was taken over. */
   superseded: (relay: number, mailbox: number, claim: number) => void;
@@ -77,7 +77,7 @@ export function listening({
         { hints: { mailboxes: [mailbox] } },
       );
     } catch (error) {
-      // With the row of a relay all its listeners are gone.
+      // Whoever buries this relay ends its listeners.
       if (isFenced()) return false;
       // A disk that is full has room again, too. With a relay that ends all that it has ends.
       const isForNow = isAway(error) || (error instanceof StorageError && error.reason === "storage_full");

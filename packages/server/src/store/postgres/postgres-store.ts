@@ -45,7 +45,7 @@ interface StoreParts {
   reads: Reads;
   clock: () => number;
   logId: () => string;
-  /** Others have declared this relay dead. */
+  /** The engine takes nothing of this relay any more. */
   isFenced: () => boolean;
   deleting: Deleting;
   /** Whether somebody else may be told: a relay, of a mailbox that was taken over. */

@@ -9,7 +9,7 @@ import { decider } from "./decider.ts";
 import { type Incarnation, incarnate } from "./lane/incarnation.ts";
 import { type Item, ownerOf } from "./items.ts";
 import { Lane } from "./lane/lane.ts";
-import { LANE_SETTINGS, PLANS } from "./lane/settings.ts";
+import { heedHangUps, LANE_SETTINGS, PLANS } from "./lane/settings.ts";
 import { Link } from "./link/link.ts";
 import { refuseMoved } from "./move-marks.ts";
 import { Deleting } from "./deleting.ts";
@@ -56,6 +56,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Share
       settings: { search_path: schema, ...LANE_SETTINGS, application_name: nameOf(incarnation, "lane") },
       async opened(sql) {
         await heedTimeline(sql);
+        await heedHangUps(sql);
         // It may be another engine, to which what is remembered of the former one is unknown, or something else.
         memory.spareMailboxes.length = 0;
         memory.devices.clear();

@@ -42,9 +42,11 @@ export interface Patience {
   doubtMs: number;
   /** Between two attempts to reach it. */
   pauseMs: number;
+  /** How long a relay that ends goes on with what it has taken: the rest fails. */
+  endMs: number;
 }
 
-const PATIENCE: Patience = { tripMs: 8000, engineMs: 15_000, doubtMs: 30_000, pauseMs: 100 };
+const PATIENCE: Patience = { tripMs: 8000, engineMs: 15_000, doubtMs: 30_000, pauseMs: 100, endMs: 10_000 };
 const BATCH_ITEMS = 1000;
 /** Bytes. */
 const BATCH_COST = 4 * 1024 * 1024;
@@ -93,7 +95,7 @@ export class Lane<Item> implements AsyncDisposable {
    */
   do<T>(item: Item): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (this.#isEnded) return reject(new StorageError("internal", new Error("the relay ends"), true));
+      if (this.#isEnded) return reject(ended());
       const { sizeOf, costOf, isAlone, ownerOf } = this.#options;
       const bytes = sizeOf(item);
       this.#waiting.items += 1;
@@ -112,10 +114,19 @@ export class Lane<Item> implements AsyncDisposable {
     if (this.#isBusy) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
-  /** Takes nothing more; resolves when all that it has taken is answered. The link stays open. */
+  /** Takes nothing more; resolves when all that it has taken is answered, be it that it has to be asked again. The link stays open. */
   async end(): Promise<void> {
     this.#isEnded = true;
+    const late = setTimeout(
+      () =>
+        this.#refuse(
+          this.#queue.drop(() => true),
+          ended(),
+        ),
+      this.#patience.endMs,
+    );
     await this.idle();
+    clearTimeout(late);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -145,14 +156,18 @@ export class Lane<Item> implements AsyncDisposable {
     });
   }
 
-  /** Does a batch until it is known what became of it. Never rejects. */
-  async #carry(batch: Waiting<Item>[]): Promise<void> {
+  /** Does a batch, or a part of one, until it is known what became of it. Never rejects. */
+  async #carry(batch: Waiting<Item>[], isPart = false): Promise<void> {
     const began = performance.now();
     let decided: Decided;
     try {
       decided = await this.#persist(batch);
     } catch (error) {
-      if (error instanceof TooMuch) for (const part of partsOf(batch)) await this.#carry(part);
+      if (error instanceof TooMuch) {
+        // The engine answers: whoever waits gives it that time once more. Until it has done a part it counts as away.
+        if (!isPart && this.#awaySince !== undefined) this.#awaySince = performance.now();
+        for (const part of partsOf(batch)) await this.#carry(part, true);
+      }
       // So that only the culprit fails.
       else if (batch.length > 1 && !concernsAll(error)) for (const each of batch) await this.#carry([each]);
       else this.#refuse(batch, error);
@@ -178,6 +193,7 @@ export class Lane<Item> implements AsyncDisposable {
     /** What may be committed already. */
     let sent: Decided | undefined;
     let wasSlow = false;
+    const firstTried = performance.now();
     for (let tries = 1; ;) {
       const began = performance.now();
       try {
@@ -190,9 +206,8 @@ export class Lane<Item> implements AsyncDisposable {
         }
         this.#forsaken = undefined;
         sent = undefined;
-        if (this.#isLate(batch, 0)) throw new LinkError("unreachable", "The engine was away for too long");
-        // An engine that was away takes parts as well. Until it has taken one it counts as away.
         if (wasSlow && batch.length > 1) throw new TooMuch();
+        if (this.#isLate(batch, 0)) throw new LinkError("unreachable", "The engine was away for too long");
         return this.#back(
           await this.#writes.write(
             sql,
@@ -219,8 +234,9 @@ export class Lane<Item> implements AsyncDisposable {
           sent = undefined;
           this.#back();
           if (isStale(error)) link.cut();
-          if (!(isStale(error) || isTransient(error)) || tries === MOST_TRIES || isOld(batch, this.#patience))
-            throw error;
+          // What hinders again and again is not waited for longer than an engine that is away.
+          const isOver = tries === MOST_TRIES || performance.now() - firstTried > this.#patience.engineMs;
+          if (isOver || !(isStale(error) || isTransient(error))) throw error;
           tries += 1;
           // Relays that have hindered each other twice are not to go on in step.
           if (tries > 2) await delay(Math.random() * tries);
@@ -251,7 +267,8 @@ export class Lane<Item> implements AsyncDisposable {
 
   #isLate(batch: Waiting<Item>[], more: number): boolean {
     if (this.#awaySince === undefined) return false;
-    return performance.now() - Math.max(oldestOf(batch), this.#awaySince) > this.#patience.engineMs + more;
+    const oldest = Math.min(...batch.map(({ at }) => at));
+    return performance.now() - Math.max(oldest, this.#awaySince) > this.#patience.engineMs + more;
   }
 
   #refuse(batch: Waiting<Item>[], error: unknown): void {
@@ -268,13 +285,9 @@ export class Lane<Item> implements AsyncDisposable {
   }
 }
 
-/** What hinders again and again is not waited for longer than an engine that is away. */
-function isOld(batch: Waiting<unknown>[], { engineMs }: Patience): boolean {
-  return performance.now() - oldestOf(batch) > engineMs;
-}
-
-function oldestOf(batch: Waiting<unknown>[]): number {
-  return Math.min(...batch.map(({ at }) => at));
+/** Whoever asks again may be heard by another one. */
+function ended(): StorageError {
+  return new StorageError("internal", new Error("the relay ends"), true);
 }
 
 function partsOf<T>(batch: T[]): T[][] {

@@ -1,6 +1,6 @@
 import type { StorageError } from "../../store.ts";
 
-/** What one owner has asked for is taken up to so much, or one item that is worth more or is alone, before it is another's turn. Bytes. */
+/** An owner's turn is over with the item that fills so much, or that is alone. Bytes. */
 const TURN_COST = 32 * 1024;
 
 export interface Waiting<Item> {
@@ -63,7 +63,7 @@ export class Queue<Item> {
     }
   }
 
-  /** Takes out those that came first of all owners, as long as they are late. */
+  /** Takes out what each owner has asked for first, as long as it is late. */
   drop(isLate: (waiting: Waiting<Item>) => boolean): Waiting<Item>[] {
     const late: Waiting<Item>[] = [];
     for (const [owner, { items }] of this.#lines) {

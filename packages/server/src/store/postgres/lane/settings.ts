@@ -1,3 +1,5 @@
+import type { Sql } from "../link/link.ts";
+
 /**
  * Statements are planned for tables of any size: by their indexes. Whether there is a row in another table is asked by a subquery for one of
  * its columns: EXISTS among what is selected may read all of that table first.
@@ -17,3 +19,11 @@ export const LANE_SETTINGS = {
   lock_timeout: 5000,
   ...PLANS,
 };
+
+/** How soon the engine notices, also in the middle of a statement, that nobody waits for it any more. Milliseconds. */
+const HANG_UP_MS = 500;
+
+/** Has the engine free at once what a transaction has locked that was given up, for whoever does it again. One that cannot (on Windows) frees it when it is done. */
+export async function heedHangUps(sql: Sql): Promise<void> {
+  await sql(`SET client_connection_check_interval = ${HANG_UP_MS}`).catch(() => {});
+}

@@ -46,12 +46,10 @@ export interface Box extends Totals {
   claim: number;
 }
 
-const amounts = Object.fromEntries(
-  TOTALS.flatMap((total) => [
-    [`${total}_n`, "bigint"],
-    [`${total}_b`, "bigint"],
-  ]),
-) as Record<keyof Totals, "bigint">;
+const amounts = Object.fromEntries(columnsOfTotals(TOTALS).map((name) => [name, "bigint"])) as Record<
+  keyof Totals,
+  "bigint"
+>;
 
 /** Columns that say something of the mailbox and its account, whichever relays live, and that are not counted. */
 export const BOX_FACTS = {
@@ -71,13 +69,36 @@ export const BOX_FACTS = {
   last_request: "text",
 } as const;
 
-const boxTable = tableWrites<Box>("mailboxes", ["mailbox"], {
-  ...BOX_FACTS,
-  read_seq: "bigint",
-  listener: "bigint",
-  claim: "bigint",
-  ...amounts,
-});
+/** What changes with each message; with a connection; of an account; and of what fills a mailbox more seldom. */
+const TOGETHER: (keyof Box)[][] = [
+  ["last_seq", "read_seq", "last_request", ...columnsOfTotals(["application", "application_strangers"])],
+  ["listener", "claim"],
+  [
+    "name",
+    "device",
+    "closed",
+    "drained",
+    "username",
+    "kind",
+    "disabled",
+    "address",
+    "seen",
+    "entered",
+    "login_counter",
+  ],
+  columnsOfTotals(TOTALS.filter((total) => !total.startsWith("application"))),
+];
+
+const boxTable = tableWrites<Box>(
+  "mailboxes",
+  ["mailbox"],
+  { ...BOX_FACTS, read_seq: "bigint", listener: "bigint", claim: "bigint", ...amounts },
+  TOGETHER,
+);
+
+function columnsOfTotals(totals: readonly Total[]): (keyof Totals)[] {
+  return totals.flatMap((total) => [`${total}_n` as const, `${total}_b` as const]);
+}
 
 const NOTHING = Object.fromEntries(Object.keys(amounts).map((name) => [name, 0])) as unknown as Totals;
 
