@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { becomeOwnerOf, type Output } from "@aimessage/sdk/program";
 import type { BlobsAddress } from "../config/blobs-address.ts";
 import { UsageError } from "../config/usage-error.ts";
@@ -8,6 +9,7 @@ import { hashed, newInvite } from "./invites.ts";
 import { perform } from "./perform.ts";
 import { openPlace } from "./open-place.ts";
 import { restore } from "./restore.ts";
+import type { Stats } from "./stats.ts";
 import * as text from "./text.ts";
 
 export interface Flags {
@@ -23,6 +25,8 @@ export interface Flags {
   limit: number;
   reserveBytes: number;
   only: string | undefined;
+  /** How often it is done again. */
+  watchMs: number | undefined;
   /** From a cluster into a folder. */
   back: boolean;
   /** Where a cluster has encrypted files. */
@@ -87,8 +91,16 @@ export const actions: Record<CommandName, Action> = {
 
   async stats(flags, out) {
     await using place = await openPlace(flags);
-    const found = await place.stats();
-    await out.data(text.statsText(found), found);
+    if (flags.watchMs === undefined) {
+      const found = await place.stats();
+      return out.data(text.statsText(found), found);
+    }
+    for (let before: Stats | undefined; ;) {
+      const found = await place.stats();
+      await out.again(text.watchText(found, { before, everyMs: flags.watchMs }), found);
+      before = found;
+      await delay(flags.watchMs);
+    }
   },
 
   async audit(flags, out) {

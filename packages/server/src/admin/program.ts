@@ -74,6 +74,7 @@ function addCommand(parent: Command, name: CommandName, context: Surroundings, h
           reserveBytes?: string;
           expires?: string;
           files?: string;
+          watch?: string | true;
         }
       >();
       const flags: Flags = {
@@ -90,6 +91,7 @@ function addCommand(parent: Command, name: CommandName, context: Surroundings, h
         only: given.only,
         uses: given.uses ?? defaultOf(name),
         expiresMs: expiresMs(given.expires),
+        watchMs: given.watch === undefined ? undefined : watchMs(given.watch),
       };
       try {
         // Those two have to do with the folders of two users.
@@ -159,6 +161,15 @@ function reserveBytes(flag: string | undefined, variable: string | undefined): n
   return bytes;
 }
 
+/** @throws UsageError */
+function watchMs(given: string | true): number {
+  const milliseconds = given === true ? WATCH_MS : (readDuration(given) ?? 0);
+  if (milliseconds < 100 || milliseconds > DAY_MS)
+    throw new UsageError(`--watch needs a time such as 10s, 100ms to 24h, not '${given}'`);
+  return milliseconds;
+}
+
+const WATCH_MS = 2_000;
 const DAY_MS = 86_400_000;
 const LONGEST_MS = 3650 * DAY_MS;
 

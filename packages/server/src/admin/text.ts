@@ -87,6 +87,14 @@ export function statsText(stats: Stats): string[] {
   ];
 }
 
+/** The same each time, with what has changed since the time before. */
+export function watchText(stats: Stats, { before, everyMs }: { before: Stats | undefined; everyMs: number }): string[] {
+  const now = `${time(Date.now())} UTC, each ${everyMs / 1000} s until Ctrl+C`;
+  const since = before === undefined ? undefined : stats.entries - before.entries;
+  const change = since === undefined ? "" : `; entries ${since < 0 ? "" : "+"}${since} since the time before`;
+  return [`${now}${change}`, "", ...statsText(stats)];
+}
+
 export function usersText(users: User[]): string[] {
   const rows = users.map((user) => [
     user.username,

@@ -71,8 +71,8 @@ export const commands: Record<CommandName, Described> = {
   stats: {
     usage: "stats",
     about: "Count what is in the database, and name the ten fullest mailboxes.",
-    example: "aimessage-server stats --json",
-    options: [],
+    example: "aimessage-server stats --watch 10s",
+    options: [["--watch [time]", "count again so often, until Ctrl+C (default 2s)"]],
   },
   audit: {
     usage: "audit",

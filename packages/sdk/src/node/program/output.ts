@@ -17,6 +17,8 @@ export interface Output {
   each(lines: readonly Line[], values: readonly unknown[]): Promise<void>;
   /** The same for what only confirms what was asked for: `--quiet` leaves out the lines. */
   confirm(lines: readonly Line[], value: unknown): Promise<void>;
+  /** The same for what changes again and again: on a terminal the lines take the place of those before, elsewhere an empty line stands between them. */
+  again(lines: readonly string[], value: unknown): Promise<void>;
   /** Text that has lines already, such as help. */
   text(text: string, to?: "stdout" | "stderr"): Promise<void>;
   /** A notice on stderr; `--quiet` leaves it out. */
@@ -55,6 +57,8 @@ export function createOutput(
   { json, quiet }: { json: boolean; quiet: boolean },
 ): Output {
   const live = new Live(stderr);
+  const screen = new Live(stdout);
+  let times = 0;
   const say = (...lines: Line[]): void => live.above(joined(lines.map(printable)));
   const write = async (text: string, how: Printing = { until: interrupted }): Promise<void> => {
     live.hide();
@@ -67,6 +71,10 @@ export function createOutput(
   return {
     data,
     each,
+    again: async (lines, value) => {
+      times += 1;
+      if (json || !screen.draw(lines)) await data(times === 1 ? lines : ["", ...lines], value);
+    },
     confirm: async (lines, value) => (quiet && !json ? undefined : data(lines, value)),
     text: async (text, to = "stdout") => {
       const lines = text.split("\n").map(escapeLine).join("\n");
