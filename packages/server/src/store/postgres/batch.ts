@@ -106,6 +106,7 @@ export class Batch {
     const allowances = new Allowances(now);
     const upkeep = (this.upkeep = new Upkeep(memory.days, now));
     requests.onAdd = (at) => upkeep.hasDayOf(at);
+    groups.onForget = (ids) => statements.forget(ids);
     accounts.forgotten = () => groups.forgotten ?? [];
     mail.isWaiting = (mailbox, seq) => requests.wasWaiting(mailbox, seq);
     mail.onHold = (ids, body) => blobs.hold(ids, body);

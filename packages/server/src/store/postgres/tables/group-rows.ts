@@ -1,4 +1,6 @@
+import { GROUP_BYTES, ROW_BYTES } from "../../charges.ts";
 import type { Member } from "../../decisions/work.ts";
+import { givingBack } from "./charges.ts";
 import { tableWrites } from "./columns.ts";
 
 export interface GroupRow {
@@ -91,3 +93,18 @@ export function toMemberRow(groupId: string, member: Member, team: boolean): Mem
     rejoined_at: member.rejoinedAt ?? null,
   };
 }
+
+/** Groups go with their members, and give back what they were charged. */
+function forgetting(which: string): string {
+  return givingBack(
+    `SELECT address, ${GROUP_BYTES} + ${ROW_BYTES} * coalesce(teams, 0) AS bytes FROM old LEFT JOIN counts USING (group_id)`,
+    `old AS (DELETE FROM groups WHERE group_id IN (${which}) RETURNING group_id, address),
+      parted AS (DELETE FROM members WHERE group_id IN (SELECT group_id FROM old) RETURNING group_id, team),
+      counts AS (SELECT group_id, count(*) FILTER (WHERE team) AS teams FROM parted GROUP BY group_id),`,
+  );
+}
+
+export const FORGET = forgetting("SELECT unnest($2::text[])");
+export const SURPLUS = forgetting(
+  "SELECT group_id FROM groups WHERE opener = $2 AND NOT team AND group_id <> $4::text ORDER BY used DESC, number DESC OFFSET $3::bigint - 1",
+);

@@ -4,8 +4,17 @@ import type { Tables } from "../../decisions/tables.ts";
 import { each, type Group, type Member, Missing } from "../../decisions/work.ts";
 import type { StoreLimits } from "../../store.ts";
 import type { Boxes } from "./boxes.ts";
-import { type Charges, givingBack } from "./charges.ts";
-import { type GroupRow, groupWrites, type MemberRow, memberWrites, toMember, toMemberRow } from "./group-rows.ts";
+import type { Charges } from "./charges.ts";
+import {
+  FORGET,
+  type GroupRow,
+  groupWrites,
+  type MemberRow,
+  memberWrites,
+  SURPLUS,
+  toMember,
+  toMemberRow,
+} from "./group-rows.ts";
 import type { Sql } from "../link/link.ts";
 import { keyOf, type Look, type Part, type Send, valuesOf } from "./part.ts";
 import { Rows } from "./rows.ts";
@@ -37,6 +46,8 @@ export class Groups implements Part {
   readonly #ofMailbox = new Map<number, Membership[]>();
   /** Groups that a sweep of this batch forgets. */
   forgotten: string[] | undefined;
+  /** What else of them goes: set by the statements. */
+  onForget: (groups: readonly string[]) => void = () => {};
   /** Statements of what is rare, as they come. */
   #statements: [text: string, values: unknown[]][] = [];
 
@@ -177,6 +188,7 @@ export class Groups implements Part {
         throw new Missing("old groups", keyOf(dayOf(now) - days, dayOf(now) - mailDays, limit));
       // Somebody may have used one just now: under the locks of its members it is old, or is asked for no more.
       each(this.forgotten, (groupId) => this.#find(groupId));
+      this.onForget(this.forgotten);
       if (this.forgotten.length > 0) this.#statements.push([FORGET, [relay, this.forgotten]]);
       return this.forgotten.length;
     },
@@ -282,18 +294,3 @@ export class Groups implements Part {
 
 const MEMBERS = `SELECT m.*, (SELECT b.mailbox FROM mailboxes b WHERE b.mailbox = m.mailbox) IS NULL AS gone
   FROM members m WHERE group_id = ANY ($1::text[]) ORDER BY mailbox`;
-
-/** Groups go with their members and statements, and give back what they were charged. */
-function forgetting(which: string): string {
-  return givingBack(
-    `SELECT address, ${GROUP_BYTES} + ${ROW_BYTES} * coalesce(teams, 0) AS bytes FROM old LEFT JOIN counts USING (group_id)`,
-    `old AS (DELETE FROM groups WHERE group_id IN (${which}) RETURNING group_id, address),
-      parted AS (DELETE FROM members WHERE group_id IN (SELECT group_id FROM old) RETURNING group_id, team),
-      counts AS (SELECT group_id, count(*) FILTER (WHERE team) AS teams FROM parted GROUP BY group_id),`,
-  );
-}
-
-const FORGET = forgetting("SELECT unnest($2::text[])");
-const SURPLUS = forgetting(
-  "SELECT group_id FROM groups WHERE opener = $2 AND NOT team AND group_id <> $4::text ORDER BY used DESC, number DESC OFFSET $3::bigint - 1",
-);

@@ -1,6 +1,6 @@
 import { statementBytes } from "../../charges.ts";
 import type { Offering, Tables, WaitingStatement } from "../../decisions/tables.ts";
-import { Missing, type Statement } from "../../decisions/work.ts";
+import { each, Missing, type Statement } from "../../decisions/work.ts";
 import { type Charges, payers } from "./charges.ts";
 import { tableWrites } from "./columns.ts";
 import type { Sql } from "../link/link.ts";
@@ -150,6 +150,14 @@ export class Statements implements Part {
       if (row !== undefined) this.#set(groupId, name, { ...row, offered_to: offeredTo, tries, looks, due_at: dueAt });
     },
   };
+
+  /** Their groups are forgotten. @throws Missing */
+  forget(groups: readonly string[]): void {
+    each(groups, (groupId) => {
+      if (!this.#groups.has(groupId)) throw new Missing("statements in", groupId);
+      for (const row of this.#rows.values()) if (row.group_id === groupId) this.#set(groupId, row.name, undefined);
+    });
+  }
 
   undo(): void {
     this.#made.clear();
