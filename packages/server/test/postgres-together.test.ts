@@ -321,6 +321,23 @@ describe.runIf(hasPostgres)("whoever is refused elsewhere while the store decide
     accepted(await world.send(anna, "berta", inGroup, blocked));
   });
 
+  test("has stored what was asked before, and in its order", async () => {
+    await using world = await open(await database());
+    const [anna, berta] = [await world.agent("anna"), await world.agent("berta")];
+    accepted(await world.open(anna, berta, "g"));
+    const blocked = new BlockedGroups();
+    const say = (messageId: string, more = {}) =>
+      world.send(anna, "berta", { ...inGroup, messageId, ...more }, blocked);
+    const before = [say("m1"), say("m2")];
+    blocked.add("g");
+    const behind = say("m3");
+    for (const each of before) accepted(await each);
+    expect(await behind).toMatchObject({ refused: "send_blocked" });
+    accepted(await say("m3", { resume: true }));
+    const ids = await world.ids(berta.mailbox);
+    expect(ids.filter((id) => id.startsWith("m"))).toEqual(["m1", "m2", "m3"]);
+  });
+
   test("is refused what comes behind a request to go on that is older than the refusal", async () => {
     await using world = await open(await database());
     const [anna, berta] = [await world.agent("anna"), await world.agent("berta")];

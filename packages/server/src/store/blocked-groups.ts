@@ -10,8 +10,8 @@ export interface Blocked {
  * A refusal may come while a request to go on is being decided, and is then newer than it.
  */
 export class BlockedGroups implements Blocked {
-  /** With the turn in which each was blocked last. */
-  readonly #turns = new Map<string, number>();
+  /** With the turns since which, and in which last, each was blocked. */
+  readonly #turns = new Map<string, { since: number; last: number }>();
   #turn = 0;
 
   constructor(groups: Iterable<string> = []) {
@@ -26,23 +26,30 @@ export class BlockedGroups implements Blocked {
     return this.#turns.size;
   }
 
-  /** What is blocked later is newer than what is asked now. */
+  /** What is blocked later is newer than what is asked now, and is nothing to it, though it be decided later still. */
   get turn(): number {
     return this.#turn;
   }
 
-  /** @param turn Only what was blocked later counts */
-  has(group: string, turn = 0): boolean {
-    return (this.#turns.get(group) ?? 0) > turn;
+  /** @param when In which turn it is asked, and after which one the group was not blocked */
+  has(group: string, { asked = Infinity, after = -1 }: { asked?: number; after?: number | undefined } = {}): boolean {
+    const turns = this.#turns.get(group);
+    return turns !== undefined && turns.last > after && Math.max(turns.since, after + 1) <= asked;
   }
 
-  add(group: string): void {
-    this.#turns.set(group, ++this.#turn);
+  /** @param asked The turn of a request that was refused when it was decided: what was asked since then stands behind it */
+  add(group: string, asked?: number): void {
+    const last = ++this.#turn;
+    const since = Math.min(asked ?? last, this.#turns.get(group)?.since ?? Infinity);
+    this.#turns.set(group, { since, last });
   }
 
   /** @param turn What was blocked later stays */
   delete(group: string, turn = this.#turn): void {
-    if (!this.has(group, turn)) this.#turns.delete(group);
+    const turns = this.#turns.get(group);
+    if (turns === undefined) return;
+    if (turns.last > turn) turns.since = Math.max(turns.since, turn + 1);
+    else this.#turns.delete(group);
   }
 }
 
@@ -58,7 +65,7 @@ export class BlockedChanges {
     return {
       has(group) {
         const change = changes.get(group);
-        return change?.isBlocked === true || groups.has(group, change?.turn);
+        return change?.isBlocked === true || groups.has(group, { asked: turn, after: change?.turn });
       },
       add: (group) => change(group, true),
       delete: (group) => change(group, false),
@@ -68,7 +75,7 @@ export class BlockedChanges {
   commit(): void {
     for (const [groups, changes] of this.#all)
       for (const [group, { isBlocked, turn }] of changes)
-        if (isBlocked) groups.add(group);
+        if (isBlocked) groups.add(group, turn);
         else groups.delete(group, turn);
   }
 }
