@@ -4,7 +4,7 @@ import type { Crowd } from "./socket/crowd.ts";
 import type { Ended } from "./store/bus.ts";
 import type { Delivery } from "./delivery/delivery.ts";
 import type { Held } from "./socket/held.ts";
-import type { FanOut } from "./handlers/fan-out.ts";
+import type { FanOut } from "./socket/fan-out.ts";
 import type { Hub } from "./delivery/hub.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";

@@ -45,7 +45,7 @@ import { boundSockets } from "./socket/sockets.ts";
 import { SteadyClock } from "./config/steady-clock.ts";
 import { startRounds } from "./rounds.ts";
 import { startSweeps } from "./sweeps.ts";
-import { FanOut } from "./handlers/fan-out.ts";
+import { FanOut } from "./socket/fan-out.ts";
 import { tokenKeys } from "./handlers/token-keys.ts";
 import { Turns } from "./socket/turns.ts";
 import { WaitingRoom } from "./waiting-room.ts";

@@ -1,6 +1,6 @@
 // What is said to all members of a team is charged by how many they are.
 import { expect, test } from "vitest";
-import { FanOut } from "../src/handlers/fan-out.ts";
+import { FanOut } from "../src/socket/fan-out.ts";
 import { Buckets } from "../src/socket/rate-limit.ts";
 import type { Sent } from "../src/store/store.ts";
 

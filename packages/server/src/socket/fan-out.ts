@@ -1,4 +1,4 @@
-import type { Buckets } from "../socket/rate-limit.ts";
+import type { Buckets } from "./rate-limit.ts";
 import { BoundedMap } from "../store/bounded-map.ts";
 import type { Refused, Sent } from "../store/store.ts";
 
