@@ -42,8 +42,8 @@ describe("the writes of a table", () => {
 
   test("change what goes with what differs, and something where nothing does", () => {
     const columns = { id: "bigint", name: "text", note: "text", count: "bigint" } as const;
-    const { update } = tableWrites<Row>("rows", ["id"], columns, [["note", "count"]]);
-    const set = (before: Row, after: Row) => /SET (.*) FROM/.exec(update([[before, after]])[0])?.[1];
+    const grouped = tableWrites<Row>("rows", ["id"], columns, [["note", "count"]]);
+    const set = (before: Row, after: Row) => /SET (.*) FROM/.exec(grouped.update([[before, after]])[0])?.[1];
     expect(set(row(1), row(1, { count: 2 }))).toBe("note = x.note, count = x.count");
     expect(set(row(1), row(1, { name: "a" }))).toBe("name = x.name");
     expect(set(row(1), row(1))).toBe("name = x.name");

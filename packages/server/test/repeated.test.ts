@@ -30,8 +30,9 @@ test("an option of an administrator's command that is given again is refused", a
     const path = adminCommands[name]!;
     const place = usage.includes("<") ? ["x"] : [];
     for (const flags of ["--db <folder>", "--json", ...options.map(([flag]) => flag)]) {
-      const once = flags.includes("<") ? [flags.split(" ")[0]!, "5"] : [flags];
-      await refused([...path, ...place, ...once, ...once], flags);
+      const [flag = "", value] = flags.split(" ");
+      const once = value === undefined ? [flag] : [flag, "5"];
+      await refused([...path, ...place, ...once, ...once], flags.replace(/[[\]]/g, "\\$&"));
     }
   }
 });

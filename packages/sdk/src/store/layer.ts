@@ -31,18 +31,9 @@ export class Layer implements Base, WriteTransaction {
   }
 
   rows(range: Range): [string, Value][] {
-    const own: string[] = [];
-    for (const key of this.#changes.keys()) if (isWithin(key, range)) own.push(key);
+    const own = changesWithin(this.#changes, range);
     if (own.length === 0) return this.#base.rows(range);
-    const { limit, reverse } = range;
-    const rows = new Map(this.#base.rows({ ...range, limit: limit === undefined ? undefined : limit + own.length }));
-    for (const key of own) {
-      const value = this.#changes.get(key);
-      if (value === undefined) rows.delete(key);
-      else rows.set(key, value);
-    }
-    const sorted = [...rows].sort(([a], [b]) => (a < b === (reverse === true) ? 1 : -1));
-    return sorted.slice(0, limit ?? sorted.length);
+    return withChanges(this.#base.rows(widened(range, own.length)), own, range);
   }
 
   async get(key: string): Promise<Value | undefined> {
@@ -73,6 +64,30 @@ export class Layer implements Base, WriteTransaction {
     for (const [key, value] of this.#changes) changed = this.#base.write(key, value) || changed;
     return changed;
   }
+}
+
+/** What was changed within a range; a record that was deleted has no value. */
+type Changed = [key: string, value: Value | undefined];
+
+export function changesWithin(changes: ReadonlyMap<string, Value | undefined>, range: Range): Changed[] {
+  const own: Changed[] = [];
+  for (const change of changes) if (isWithin(change[0], range)) own.push(change);
+  return own;
+}
+
+/** The range that has to be read below so many changes: each may be a deletion. */
+export function widened(range: Range, changes: number): Range {
+  return { ...range, limit: range.limit === undefined ? undefined : range.limit + changes };
+}
+
+/** Rows of the {@link widened} range, as they are with the changes. */
+export function withChanges(below: [string, Value][], own: Changed[], { limit, reverse }: Range): [string, Value][] {
+  const rows = new Map(below);
+  for (const [key, value] of own)
+    if (value === undefined) rows.delete(key);
+    else rows.set(key, value);
+  const sorted = [...rows].sort(([a], [b]) => (a < b === (reverse === true) ? 1 : -1));
+  return sorted.slice(0, limit ?? sorted.length);
 }
 
 /** Texts of so many characters are remembered. What is longer, and bytes, which may be secret, are read once anyway. */
@@ -109,6 +124,6 @@ export function isWithin(key: string, { prefix, after, reverse }: Range): boolea
 }
 
 /** The caller may wipe its bytes. */
-function copy(value: Value): Value {
+export function copy(value: Value): Value {
   return typeof value === "string" ? value : value.slice();
 }

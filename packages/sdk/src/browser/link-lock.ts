@@ -1,0 +1,54 @@
+import type { LinkHolder, LinkLock } from "../store/store.ts";
+
+/** The link of a store, as a Web Lock (https://www.w3.org/TR/web-locks/): the browser frees it when its page is gone. */
+function linkOf(store: string): string {
+  return `${store}/link`;
+}
+
+/** Beside the link its holder has a lock for which others wait: whoever is given that for a moment is in nobody's way to the link. */
+function waitedFor(store: string): string {
+  return `${store}/link is free`;
+}
+
+/** And one that says its role. */
+function roleOf(store: string, role: string): string {
+  return `${linkOf(store)}/${role}`;
+}
+
+/** @param freed Called when it is free again @returns undefined if somebody has it */
+export async function takeLink(store: string, role: string, freed: () => void): Promise<LinkLock | undefined> {
+  const taken = Promise.withResolvers<boolean>();
+  const given = Promise.withResolvers<void>();
+  const held = navigator.locks.request(linkOf(store), { ifAvailable: true }, async (lock) => {
+    if (lock === null) return taken.resolve(false);
+    await navigator.locks.request(waitedFor(store), () =>
+      navigator.locks.request(roleOf(store, role), () => {
+        taken.resolve(true);
+        return given.promise;
+      }),
+    );
+  });
+  held.catch(taken.reject);
+  if (!(await taken.promise)) return undefined;
+  let released: Promise<void> | undefined;
+  return {
+    release: () => {
+      given.resolve();
+      return (released ??= held.then(freed));
+    },
+  };
+}
+
+/** Calls `freed` when the link is free, however its holder has gone. */
+export async function awaitLink(store: string, freed: () => void, signal: AbortSignal): Promise<void> {
+  await navigator.locks.request(waitedFor(store), { mode: "shared", signal }, () => {}).then(freed, () => {});
+}
+
+export async function linkHolder(store: string): Promise<LinkHolder | undefined> {
+  const { held = [] } = await navigator.locks.query();
+  const names = held.map(({ name = "" }) => name);
+  if (!names.includes(linkOf(store))) return undefined;
+  const prefix = roleOf(store, "");
+  const role = names.find((name) => name.startsWith(prefix))?.slice(prefix.length) ?? "";
+  return { pid: 0, role, stopped: false };
+}

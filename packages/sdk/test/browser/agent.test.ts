@@ -1,0 +1,123 @@
+/** Agents that live in a real browser, and talk to others. */
+import { fileURLToPath } from "node:url";
+import { Agent } from "@aimessage/sdk/node";
+import { createRelay, type Relay } from "@aimessage/server";
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { type Chromium, hasChromium, serveModule, type Served, startChromium } from "../../../../test/chromium.ts";
+import { eventually } from "../../../../test/waiting.ts";
+import { newFolder } from "../store/folder.ts";
+import type { AgentPage } from "./page/agent.ts";
+
+declare const agentPage: AgentPage;
+
+const inbox = (page: Page): Promise<string[]> => page.evaluate(() => agentPage.inbox());
+
+describe.runIf(hasChromium)("an agent in a browser", () => {
+  let served: Served;
+  let relay: Relay;
+  let chromium: Chromium;
+  let count = 0;
+
+  beforeAll(async () => {
+    served = await serveModule(fileURLToPath(new URL("page/agent.ts", import.meta.url)));
+    relay = await createRelay({ port: 0, store: "memory", noLimits: true, origins: [new URL(served.url).origin] });
+    chromium = await startChromium();
+  });
+  afterAll(async () => {
+    await chromium.kill();
+    await relay[Symbol.asyncDispose]();
+    await served[Symbol.asyncDispose]();
+  });
+
+  const name = (): string => `agent${++count}`;
+  const visit = async ({ browser }: Chromium = chromium): Promise<Page> => {
+    const page = await browser.contexts()[0]!.newPage();
+    await page.goto(served.url);
+    return page;
+  };
+  const open = (page: Page, username: string, { answers = true, server = relay.url } = {}) =>
+    page.evaluate(([who, where, does]) => agentPage.open(who, where, does), [username, server, answers] as const);
+  const inNode = async (username: string): Promise<Agent> => {
+    const agent = await Agent.open({ username, server: relay.url, home: newFolder() });
+    onTestFinished(() => agent.close());
+    return agent;
+  };
+
+  test("registers, and talks to one on the command line's side both ways", async () => {
+    const [alice, bob] = [name(), name()];
+    const page = await visit();
+    const fingerprint = await open(page, alice);
+    const node = await inNode(bob);
+    expect((await node.contact(alice))?.fingerprint ?? (await node.verify(alice)).fingerprint).toBe(fingerprint);
+    expect((await node.ask(alice, "are you there?")).body).toBe("re: are you there?");
+    void node.handle(async (message) => message.handled({ body: `yes: ${message.body}` }));
+    expect(await page.evaluate((to) => agentPage.ask(to, "and you?"), bob)).toBe("yes: and you?");
+    expect(await page.evaluate(() => agentPage.listAgents())).toContain(alice);
+    await page.close();
+  });
+
+  test("is asleep while its tab is closed, and has all that waited when it is opened again, once", async () => {
+    const [alice, bob] = [name(), name()];
+    const first = await visit();
+    await open(first, alice);
+    const node = await inNode(bob);
+    await (await node.send(alice, "one")).handled();
+    await first.close();
+    const sent = await Promise.all(["two", "three"].map((body) => node.send(alice, body)));
+    for (const each of sent) await each.stored();
+    const second = await visit();
+    await open(second, alice);
+    for (const each of sent) await each.handled();
+    expect(await inbox(second)).toEqual(["one", "two", "three"]);
+    await second.close();
+  });
+
+  test("is one agent in two tabs: one of them talks to the relay, and the other one when that is closed", async () => {
+    const [alice, bob] = [name(), name()];
+    const [one, two] = [await visit(), await visit()];
+    await open(one, alice);
+    await open(two, alice, { answers: false });
+    const node = await inNode(bob);
+    void node.handle(async () => {});
+    const said = await two.evaluate((to) => agentPage.send(to, "from the second tab"), bob);
+    expect(await two.evaluate((id) => agentPage.handled(id), said)).toBe("handled");
+    expect(await one.evaluate(() => agentPage.holder())).toBe("page");
+    await one.close();
+    await (await node.send(alice, "to whoever is left")).stored();
+    await eventually("the other tab has it", async () => (await inbox(two)).includes("to whoever is left"));
+    await two.close();
+  });
+
+  test("loses and doubles nothing when its browser is killed in the middle of two hundred messages each way", async () => {
+    const [alice, bob] = [name(), name()];
+    const node = await inNode(bob);
+    const got: string[] = [];
+    void node.handle(async ({ body }) => void got.push(body));
+    const profile = newFolder();
+    const before = await startChromium(profile);
+    onTestFinished(() => before.kill());
+    const page = await visit(before);
+    await open(page, alice);
+    const sent = Promise.all(Array.from({ length: 200 }, (_, at) => node.send(alice, `to ${at}`)));
+    const queued: string[] = await page.evaluate(async (to) => {
+      const all: string[] = [];
+      for (let at = 0; at < 200; at++) all.push(await agentPage.send(to, `from ${at}`));
+      return all;
+    }, bob);
+    await eventually("some have come", () => got.length > 20);
+    await before.kill();
+    expect(queued).toHaveLength(200);
+    const after = await startChromium(profile);
+    onTestFinished(() => after.kill());
+    const again = await visit(after);
+    await open(again, alice, { server: undefined as never });
+    for (const each of await sent) await each.handled();
+    await eventually(
+      "all that was sent is handled",
+      async () => (await again.evaluate(() => agentPage.unfinished())) === 0,
+    );
+    expect(got.toSorted()).toEqual(Array.from({ length: 200 }, (_, at) => `from ${at}`).toSorted());
+    expect((await inbox(again)).toSorted()).toEqual(Array.from({ length: 200 }, (_, at) => `to ${at}`).toSorted());
+  });
+});

@@ -1,0 +1,100 @@
+/** Debian's Chromium, for tests of what runs in a browser: `describe.runIf(hasChromium)`. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { rolldown } from "rolldown";
+import { eventually } from "./waiting.ts";
+
+const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const program = PLACES.find((path) => existsSync(path));
+/** Set to 1 where tests must not be skipped. */
+const REQUIRED = "AIMESSAGE_REQUIRE_CHROMIUM";
+
+/** Whether there is one. Where there is none the run says so. */
+export const hasChromium = program !== undefined;
+
+if (!hasChromium) {
+  const missing = "Chromium was not found";
+  if (process.env[REQUIRED] === "1") throw new Error(`${missing}, and ${REQUIRED} is set`);
+  console.log(`${missing}: tests in a browser are skipped (apt-get install chromium)`);
+}
+
+const START_MS = 20_000;
+/** No window, and nothing asked of any network. Whoever is root has no other sandbox. */
+const FLAGS = `--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+  --disable-component-update --disable-sync --disable-dev-shm-usage --remote-debugging-port=0`.split(/\s+/);
+
+export interface Chromium extends AsyncDisposable {
+  browser: Browser;
+  /** Its first page. */
+  page: Page;
+  /** Ends it and all of its processes at once (SIGKILL). */
+  kill(): Promise<void>;
+}
+
+/** Starts one. @param given A folder for what its pages keep; else it is gone with it */
+export async function startChromium(given?: string): Promise<Chromium> {
+  const profile = given ?? mkdtempSync(join(tmpdir(), "chromium-"));
+  const child = spawn(program ?? "", [...FLAGS, `--user-data-dir=${profile}`, "about:blank"], {
+    detached: true,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let said = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(-10_000)));
+  const exited = once(child, "exit");
+  const address = await eventually(
+    "Chromium can be driven",
+    () => /^DevTools listening on (ws:\S+)$/m.exec(said)?.[1],
+    START_MS,
+  ).catch(() => {
+    throw new Error(`Chromium has not started: ${said}`);
+  });
+  const browser = await chromium.connectOverCDP(address);
+  const context = browser.contexts()[0] ?? (await browser.newContext());
+  const page = context.pages()[0] ?? (await context.newPage());
+  const kill = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) process.kill(-(child.pid ?? 0), "SIGKILL");
+    await exited;
+    // Its other processes end a moment later.
+    if (given === undefined) rmSync(profile, { recursive: true, force: true, maxRetries: 10 });
+  };
+  return { browser, page, kill, [Symbol.asyncDispose]: kill };
+}
+
+/** A page that runs a module, at an origin of its own. */
+export interface Served extends AsyncDisposable {
+  url: string;
+}
+
+/** Serves an empty page that runs the module of that file, and whatever it imports. */
+export async function serveModule(file: string): Promise<Served> {
+  const bundle = await rolldown({
+    input: file,
+    platform: "browser",
+    logLevel: "warn",
+    resolve: { conditionNames: ["@aimessage/source", "browser", "import", "default"] },
+  });
+  const { output } = await bundle.generate({ format: "esm", codeSplitting: false });
+  await bundle.close();
+  const [{ code }] = output;
+  const server = createServer((request, response) => {
+    const isScript = request.url === "/main.js";
+    response.setHeader("content-type", isScript ? "text/javascript" : "text/html");
+    response.end(
+      isScript ? code : '<!doctype html><meta charset="utf-8"><script type="module" src="/main.js"></script>',
+    );
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
