@@ -71,13 +71,13 @@ export interface Served extends AsyncDisposable {
   url: string;
 }
 
-/** Serves an empty page that runs the module of that file, and whatever it imports. */
-export async function serveModule(file: string): Promise<Served> {
+/** Serves an empty page that runs the module of that file, and whatever it imports; `instead` of a package it may be another file. */
+export async function serveModule(file: string, instead: Record<string, string> = {}): Promise<Served> {
   const bundle = await rolldown({
     input: file,
     platform: "browser",
     logLevel: "warn",
-    resolve: { conditionNames: ["@aimessage/source", "browser", "import", "default"] },
+    resolve: { conditionNames: ["@aimessage/source", "browser", "import", "default"], alias: instead },
   });
   const { output } = await bundle.generate({ format: "esm", codeSplitting: false });
   await bundle.close();

@@ -10,6 +10,8 @@ export interface Model {
 export interface Real {
   views: ClientStore[];
   reopen: (view: number) => Promise<void>;
+  /** Whoever reads keeps others from writing for so long, instead of having a state of its own. */
+  isHeldByReaders?: boolean;
 }
 type Command = fc.AsyncCommand<Model, Real>;
 
@@ -135,16 +137,17 @@ const count = fc.nat({ max: 6 }).map((times) =>
 
 /** A read sees one state, whatever is written meanwhile. */
 const during = fc.tuple(view, steps).map(([by, all]) =>
-  command(`view ${by} reads while the other writes ${show(all)}`, async (model, { views }) => {
+  command(`view ${by} reads while the other writes ${show(all)}`, async (model, { views, isHeldByReaders }) => {
     const before = new Map(model.records);
     const records = new Map(model.records);
     let written: Promise<void> | undefined;
     await views[by]?.read(async (tx) => {
       expect(await tx.list({ prefix: "" })).toEqual(listed(before, { prefix: "" }));
       written = views[1 - by]?.write((other) => take(other, records, all));
-      await written;
+      await (isHeldByReaders === true ? new Promise((resolve) => setTimeout(resolve, 5)) : written);
       expect(await tx.list({ prefix: "" })).toEqual(listed(before, { prefix: "" }));
     });
+    await written;
     model.records = records;
   }),
 );
