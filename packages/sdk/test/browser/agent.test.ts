@@ -89,6 +89,39 @@ describe.runIf(hasChromium)("an agent in a browser", () => {
     await two.close();
   });
 
+  test("says that the browser gives it no more room, loses nothing of what it has taken, and goes on when there is some", async () => {
+    const [alice, bob] = [name(), name()];
+    // One that has seen much room believes in it for a while.
+    await using own = await startChromium();
+    const page = await visit(own);
+    const devtools = await page.context().newCDPSession(page);
+    const { origin } = new URL(served.url);
+    await devtools.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1_000_000 });
+    await open(page, alice);
+    const home = newFolder();
+    // Texts are kept until they have been received.
+    await (await Agent.open({ username: bob, server: relay.url, home })).close();
+    const { ids, code } = await page.evaluate((to) => agentPage.fill(to), bob);
+    expect(code).toBe("disk_full");
+    await devtools.send("Storage.overrideQuotaForOrigin", { origin });
+    const last = await page.evaluate((to) => agentPage.send(to, "there is room "), bob);
+    const got: string[] = [];
+    await using node = await Agent.open({ username: bob, home });
+    void node.handle(async ({ body }) => void got.push(body.slice(0, body.indexOf(" "))));
+    for (const id of [...ids, last]) expect(await page.evaluate((each) => agentPage.handled(each), id)).toBe("handled");
+    expect(got).toEqual([...ids.keys()].map(String).concat("there"));
+  });
+
+  test("is no agent of a page whose origin the relay does not know", async () => {
+    await using elsewhere = await serveModule(fileURLToPath(new URL("page/agent.ts", import.meta.url)));
+    const page = await chromium.browser.contexts()[0]!.newPage();
+    await page.goto(elsewhere.url);
+    const refusal = page.evaluate(([who, where]) => agentPage.refusal(who, where), [name(), relay.url] as const);
+    expect(await refusal).toBe("relay_unreachable");
+    expect(await page.evaluate(() => agentPage.listAgents())).toEqual([]);
+    await page.close();
+  });
+
   test(
     "loses and doubles nothing when its browser is killed in the middle of two hundred messages each way",
     { tags: ["long"] },
