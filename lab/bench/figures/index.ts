@@ -1,4 +1,5 @@
 import type { Plan, Result } from "../compare.ts";
+import { browser } from "./browser.ts";
 import { cluster } from "./cluster.ts";
 import { drain, encrypted, roundTrip } from "./encrypted.ts";
 import { files } from "./files.ts";
@@ -26,6 +27,7 @@ export const figures = {
   files,
   uploads,
   hostile,
+  browser,
   cluster,
   wakeup: wakeUp,
   mailboxes,

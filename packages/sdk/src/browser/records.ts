@@ -10,7 +10,10 @@ const HIGHEST = "\uffff";
 export async function openRecords(name: string): Promise<IDBDatabase> {
   const opening = indexedDB.open(name, 1);
   opening.addEventListener("upgradeneeded", () => opening.result.createObjectStore(RECORDS));
-  return answer(opening);
+  const database = await answer(opening);
+  // A page of a later version waits for all of before to let go; and whoever clears it does.
+  database.addEventListener("versionchange", () => database.close());
+  return database;
 }
 
 /**
