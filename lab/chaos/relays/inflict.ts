@@ -12,8 +12,8 @@ const ENGINE_DOWN_MS = 17_000;
 const LONG = 0.15;
 const SHORT_MS = 4_000;
 const LONG_MS = 9_000;
-/** From here on it may be taken for dead, where machines are slow. */
-const MISSED_MS = 5_000;
+/** From here on it may be taken for dead: machines are slow, and another fault may follow at once. */
+const MISSED_MS = 3_000;
 const START_MS = 60_000;
 
 interface Dealt {
