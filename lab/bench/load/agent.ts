@@ -2,9 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { Agent, AgentError, type Sent } from "@aimessage/sdk/node";
 import { serve } from "../../shared/serve.ts";
-
-/** Messages that are put into the outbox at once; the last but one such batch must have been received before the next. */
-const BATCH = 64;
+import { BATCH, sendFor } from "./sending.ts";
 
 let agent: Agent;
 let handled = 0;
@@ -36,19 +34,9 @@ async function arrived(count: number): Promise<void> {
   if (handled < count) await new Promise<void>((resolve) => (reached = resolve));
 }
 
-/** Sends for so many seconds, at least one batch. @returns how many messages */
-async function run({ to, bytes, seconds }: { to: string; bytes: number; seconds: number }): Promise<number> {
-  const body = randomBytes(bytes);
-  const end = performance.now() + seconds * 1000;
-  let count = 0;
-  let before: Sent | undefined;
-  do {
-    const batch = await Promise.all(Array.from({ length: BATCH }, () => agent.send(to, body)));
-    count += batch.length;
-    await before?.received();
-    before = batch.at(-1);
-  } while (performance.now() < end);
-  return count;
+/** @returns how many messages */
+function run({ to, bytes, seconds }: { to: string; bytes: number; seconds: number }): Promise<number> {
+  return sendFor(agent, { to, body: randomBytes(bytes), seconds });
 }
 
 /** Leaves so many messages for somebody who is away. */
