@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { clientFrames } from "@aimessage/sdk/protocol";
+import { clientFrames, wireErrors } from "@aimessage/sdk/protocol";
 import type { BlobTotals } from "./store/blob-rows.ts";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 
@@ -41,6 +41,8 @@ export function createMetrics(depth: () => Promise<number>, files: () => Promise
     labelNames: ["reason"],
     registers,
   });
+  // The first of a kind is an increase, too.
+  for (const reason of Object.keys(wireErrors)) refusals.labels(reason).inc(0);
   const latency = new Histogram({
     name: "aimessage_commit_seconds",
     help: "Time that a commit to disk took",

@@ -43,6 +43,13 @@ test("[P-11.2] what was refused, or could not be stored, has cost no more than i
   await expect(away).rejects.toThrow("away");
   expect(Math.round(frames.taken("alice"))).toBe(0);
   expect(fanOut.wait("alice")).toBe(0);
+  // What is refused buys nothing, however much it would have been.
+  const huge = { team: "t", bytes: 1e9 };
+  const { fanOut: small } = rates(100, 1000);
+  await small.charged("bob", { team: "t", bytes: 10 }, async () => reached(100));
+  expect(small.wait("bob")).toBeGreaterThan(0);
+  await small.charged("bob", huge, async () => ({ refused: "stale_epoch" }) as never);
+  expect(small.wait("bob")).toBeGreaterThan(0);
   await fanOut.charged("alice", { team: "t", bytes: 100 }, async () => reached(100));
   expect(fanOut.wait("alice")).toBeGreaterThan(0);
 });

@@ -35,7 +35,6 @@ async function given(): Promise<Map<string, Set<string>>> {
     async () => 1,
     async () => totals,
   );
-  metrics.refused("internal");
   metrics.frame("send");
   metrics.committed(1);
   const names = new Map<string, Set<string>>();
@@ -63,12 +62,20 @@ test("name nothing that a relay does not give, and no label that it does not hav
   }
 });
 
-test("ask for reasons that there are", () => {
+test("ask for reasons that there are, and that are counted from the beginning", async () => {
   const reasons = asked.flatMap((expr) =>
     [...expr.matchAll(/reason=~?"([^"]+)"/g)].flatMap(([, all = ""]) => all.split("|")),
   );
   expect(reasons.length).toBeGreaterThan(0);
-  for (const reason of reasons) expect(Object.keys(wireErrors)).toContain(reason);
+  const text = await createMetrics(
+    async () => 1,
+    async () => ({ count: 1, bytes: 1, awaited: 1 }),
+  ).text();
+  for (const reason of reasons) {
+    expect(Object.keys(wireErrors)).toContain(reason);
+    // Else the first of them would be no increase.
+    expect(text).toContain(`aimessage_refusals_total{reason="${reason}"} 0`);
+  }
 });
 
 test("the dashboard shows all that there is, in panels that say what they show and do not lie on each other", async () => {

@@ -258,12 +258,13 @@ export class Connection implements Session {
       if (answer.type === "error") this.#refused(look);
       finish(answer);
     };
+    const asked = this.blocked.ask();
     const answer = this.#decideSafely(read);
     if (!(answer instanceof Promise)) return settle(answer);
     this.#running += 1;
     if (alone) this.#alone = type;
     answer
-      .catch((error: unknown) => this.#failed(error, look))
+      .catch((error: unknown) => this.#failed(error, look, asked))
       .then((settled) => {
         this.#running -= 1;
         if (alone) this.#alone = undefined;
@@ -316,8 +317,9 @@ export class Connection implements Session {
     if (over !== undefined) this.#valve.closeFor("rate", over.pauseMs);
   }
 
-  #failed(error: unknown, look: Look): Answer {
-    this.#block(look);
+  /** @param asked Its number, if what came behind it waits already */
+  #failed(error: unknown, look: Look, asked?: number): Answer {
+    this.#block(look, asked);
     const named = requestId(look);
     if (error instanceof StorageError && (error.isAway || error.reason !== "internal")) {
       // Once a minute: the log may be on the same disk, and it is so of all. Of what was not even tried it has heard.
@@ -330,9 +332,9 @@ export class Connection implements Session {
   }
 
   /** After a refused `send` nothing more is stored in its group, however it was refused. [P-6.5] */
-  #block(look: Look): void {
+  #block(look: Look, asked?: number): void {
     const group = groupOf(look);
-    if (group !== undefined && this.login !== undefined) this.blocked.add(group);
+    if (group !== undefined && this.login !== undefined) this.blocked.add(group, asked);
   }
 
   #answer(answer: Answer, replyTo: string | undefined): void {

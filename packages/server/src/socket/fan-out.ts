@@ -32,23 +32,22 @@ export class FanOut {
     { team, bytes }: { team: string; bytes: number },
     send: () => Promise<Sent | Refused>,
   ): Promise<Sent | Refused> {
-    const owe = ({ recipients, lapsed }: { recipients: number; lapsed: number }, sign: 1 | -1): void => {
-      this.#frames.owe(name, sign * Math.floor((recipients + lapsed) / MEMBERS_A_FRAME));
-      this.#bytes.owe(name, sign * bytes * recipients);
-    };
-    const supposed = { recipients: this.#sizes.get(team) ?? UNKNOWN_MEMBERS, lapsed: 0 };
-    owe(supposed, 1);
+    const owe = (recipients: number, lapsed: number): [frames: number, bytes: number] => [
+      this.#frames.owe(name, Math.floor((recipients + lapsed) / MEMBERS_A_FRAME)),
+      this.#bytes.owe(name, bytes * recipients),
+    ];
+    const [frames, taken] = owe(this.#sizes.get(team) ?? UNKNOWN_MEMBERS, 0);
     let sent: Sent | Refused | undefined;
     try {
       sent = await send();
       return sent;
     } finally {
-      owe(supposed, -1);
-      const reached = sent !== undefined && "team" in sent ? sent.team : undefined;
-      if (reached !== undefined) {
-        const members = { recipients: reached.recipients, lapsed: reached.lapsed.length };
-        owe(members, 1);
-        this.#sizes.set(team, members.recipients + members.lapsed);
+      this.#frames.owe(name, -frames);
+      this.#bytes.owe(name, -taken);
+      if (sent !== undefined && "team" in sent && sent.team !== undefined) {
+        const { recipients, lapsed } = sent.team;
+        owe(recipients, lapsed.length);
+        this.#sizes.set(team, recipients + lapsed.length);
       }
     }
   }

@@ -45,11 +45,13 @@ export class Bucket {
     return { retryAfterMs, pauseMs: this.#pausedUntil - now };
   }
 
-  /** Takes tokens for what is done already, also those that are still to come: a burst of them at most. */
-  owe(count: number): void {
-    if (this.#perMillisecond === 0) return;
+  /** Takes tokens for what is done already, also those that are still to come: a burst of them at most. @returns how many it took */
+  owe(count: number): number {
+    if (this.#perMillisecond === 0) return 0;
     this.#refill();
-    this.#tokens = Math.max(this.#tokens - count, -this.#burst);
+    const before = this.#tokens;
+    this.#tokens = Math.max(before - count, -this.#burst);
+    return before - this.#tokens;
   }
 
   get isFull(): boolean {
@@ -93,9 +95,9 @@ export class Buckets {
     return this.#perSecond === 0 ? undefined : this.#of(key).charge(count);
   }
 
-  /** Takes tokens for what is done already. */
-  owe(key: string, count: number): void {
-    if (this.#perSecond > 0) this.#of(key).owe(count);
+  /** Takes tokens for what is done already. @returns how many it took, which may be given back by less than none */
+  owe(key: string, count: number): number {
+    return this.#perSecond === 0 ? 0 : this.#of(key).owe(count);
   }
 
   /** Tokens of a key's bucket that have been taken and have not come back. */

@@ -6,76 +6,93 @@ export interface Blocked {
 }
 
 /**
- * Groups in which a connection was refused: nothing more is stored in one of them until the connection goes on there. [P-6.5]
- * A refusal may come while a request to go on is being decided, and is then newer than it.
+ * Groups in which a connection was refused: nothing that it asks for behind that is stored in one of them, until it goes on there. [P-6.5]
+ * All that it asks for has a number, since it may be decided later than what comes behind it is refused.
  */
 export class BlockedGroups implements Blocked {
-  /** With the turns since which, and in which last, each was blocked. */
-  readonly #turns = new Map<string, { since: number; last: number }>();
-  #turn = 0;
+  /** By groups the numbers of what was refused, the smallest first, and nothing that is lifted with the one before it. */
+  readonly #refused = new Map<string, number[]>();
+  #number = 0;
+  /** The newest request to go on. */
+  #goesOn = 0;
 
   constructor(groups: Iterable<string> = []) {
     for (const group of groups) this.add(group);
   }
 
   [Symbol.iterator](): Iterator<string> {
-    return this.#turns.keys();
+    return this.#refused.keys();
   }
 
   get size(): number {
-    return this.#turns.size;
+    return this.#refused.size;
   }
 
-  /** What is blocked later is newer than what is asked now, and is nothing to it, though it be decided later still. */
-  get turn(): number {
-    return this.#turn;
+  /** Something is asked for. @returns its number */
+  ask({ goesOn = false }: { goesOn?: boolean } = {}): number {
+    this.#number += 1;
+    if (goesOn) this.#goesOn = this.#number;
+    return this.#number;
   }
 
-  /** @param when In which turn it is asked, and after which one the group was not blocked */
-  has(group: string, { asked = Infinity, after = -1 }: { asked?: number; after?: number | undefined } = {}): boolean {
-    const turns = this.#turns.get(group);
-    return turns !== undefined && turns.last > after && Math.max(turns.since, after + 1) <= asked;
+  /** @param asked Only what was refused before it counts, and came behind `after` */
+  has(group: string, { asked = Infinity, after = 0 }: { asked?: number; after?: number | undefined } = {}): boolean {
+    return this.#refused.get(group)?.some((number) => number > after && number < asked) ?? false;
   }
 
-  /** @param asked The turn of a request that was refused when it was decided: what was asked since then stands behind it */
-  add(group: string, asked?: number): void {
-    const last = ++this.#turn;
-    const since = Math.min(asked ?? last, this.#turns.get(group)?.since ?? Infinity);
-    this.#turns.set(group, { since, last });
+  add(group: string, asked: number = this.ask()): void {
+    const all = this.#refused.get(group) ?? [];
+    const before = all.findLast((number) => number <= asked);
+    // Whatever lifts that lifts this, too.
+    if (before !== undefined && before > this.#goesOn) return;
+    this.#refused.set(
+      group,
+      [...all, asked].sort((one, other) => one - other),
+    );
   }
 
-  /** @param turn What was blocked later stays */
-  delete(group: string, turn = this.#turn): void {
-    const turns = this.#turns.get(group);
-    if (turns === undefined) return;
-    if (turns.last > turn) turns.since = Math.max(turns.since, turn + 1);
-    else this.#turns.delete(group);
+  /** @param asked What was refused behind it stays */
+  delete(group: string, asked = Infinity): void {
+    const left = this.#refused.get(group)?.filter((number) => number > asked) ?? [];
+    if (left.length > 0) this.#refused.set(group, left);
+    else this.#refused.delete(group);
   }
+}
+
+interface Change {
+  /** The number of the request to go on that has lifted all before it. */
+  after?: number;
+  /** What was refused since. */
+  refused: number[];
 }
 
 /** Changes of a batch to the groups of connections: they hold among its own decisions, and beyond it when it is committed. */
 export class BlockedChanges {
-  readonly #all = new Map<BlockedGroups, Map<string, { isBlocked: boolean; turn: number }>>();
+  readonly #all = new Map<BlockedGroups, Map<string, Change>>();
 
-  /** @param turn That of the connection when it asked for the decision */
-  of(groups: BlockedGroups, turn: number): Blocked {
-    const changes = this.#all.get(groups) ?? new Map<string, { isBlocked: boolean; turn: number }>();
+  /** @param asked The number of what is decided: all before it is decided already */
+  of(groups: BlockedGroups, asked: number): Blocked {
+    const changes = this.#all.get(groups) ?? new Map<string, Change>();
     this.#all.set(groups, changes);
-    const change = (group: string, isBlocked: boolean): void => void changes.set(group, { isBlocked, turn });
     return {
       has(group) {
-        const change = changes.get(group);
-        return change?.isBlocked === true || groups.has(group, { asked: turn, after: change?.turn });
+        const { after, refused = [] } = changes.get(group) ?? {};
+        return refused.length > 0 || groups.has(group, { asked, after });
       },
-      add: (group) => change(group, true),
-      delete: (group) => change(group, false),
+      add(group) {
+        const change = changes.get(group);
+        if (change === undefined) changes.set(group, { refused: [asked] });
+        else change.refused.push(asked);
+      },
+      delete: (group) => void changes.set(group, { after: asked, refused: [] }),
     };
   }
 
   commit(): void {
     for (const [groups, changes] of this.#all)
-      for (const [group, { isBlocked, turn }] of changes)
-        if (isBlocked) groups.add(group, turn);
-        else groups.delete(group, turn);
+      for (const [group, { after, refused }] of changes) {
+        if (after !== undefined) groups.delete(group, after);
+        for (const asked of refused) groups.add(group, asked);
+      }
   }
 }

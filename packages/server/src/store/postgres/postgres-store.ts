@@ -140,13 +140,13 @@ export function postgresStore(parts: StoreParts): RelayStore {
 
     send: (request: SendRequest, blocked) => {
       const id = request.messageId ?? randomUUID();
-      const { turn } = blocked;
+      const asked = blocked.ask({ goesOn: request.resume === true });
       // What is for nobody by name is for all of a team.
       const team = request.to === undefined ? request.groupId : undefined;
       return lane.do(
         itemOf(
           (batch, changes) => {
-            const result = send(batch.tables, { request, id, blocked: changes.of(blocked, turn) }, occasion(batch));
+            const result = send(batch.tables, { request, id, blocked: changes.of(blocked, asked) }, occasion(batch));
             weigh(batch, team);
             return result;
           },
