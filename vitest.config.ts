@@ -28,7 +28,7 @@ export default defineConfig({
         exclude: [IN_BROWSERS],
         globalSetup: ["test/memory-disk.ts", "test/shared-postgres.ts"],
       }),
-      project("browser", { include: [IN_BROWSERS] }),
+      project("browser", { include: [IN_BROWSERS], globalSetup: ["test/chromium.ts"] }),
     ],
     // Much of a test is waiting for something, so there may be more of them than cores; many more make time-outs likelier.
     maxWorkers: 4,

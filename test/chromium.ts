@@ -15,10 +15,12 @@ const program = PLACES.find((path) => existsSync(path));
 /** Set to 1 where tests must not be skipped. */
 const REQUIRED = "AIMESSAGE_REQUIRE_CHROMIUM";
 
-/** Whether there is one. Where there is none the run says so. */
+/** Whether there is one. */
 export const hasChromium = program !== undefined;
 
-if (!hasChromium) {
+/** Before all tests in browsers: where there is none the run says so. */
+export function setup(): void {
+  if (hasChromium) return;
   const missing = "Chromium was not found";
   if (process.env[REQUIRED] === "1") throw new Error(`${missing}, and ${REQUIRED} is set`);
   console.log(`${missing}: tests in a browser are skipped (apt-get install chromium)`);
@@ -47,23 +49,22 @@ export async function startChromium(given?: string): Promise<Chromium> {
   let said = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(-10_000)));
   const exited = once(child, "exit");
-  const address = await eventually(
-    "Chromium can be driven",
-    () => /^DevTools listening on (ws:\S+)$/m.exec(said)?.[1],
-    START_MS,
-  ).catch(() => {
-    throw new Error(`Chromium has not started: ${said}`);
-  });
-  const browser = await chromium.connectOverCDP(address);
-  const context = browser.contexts()[0] ?? (await browser.newContext());
-  const page = context.pages()[0] ?? (await context.newPage());
   const kill = async (): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null) process.kill(-(child.pid ?? 0), "SIGKILL");
     await exited;
     // Its other processes end a moment later.
     if (given === undefined) rmSync(profile, { recursive: true, force: true, maxRetries: 10 });
   };
-  return { browser, page, kill, [Symbol.asyncDispose]: kill };
+  const address = () => /^DevTools listening on (ws:\S+)$/m.exec(said)?.[1];
+  try {
+    const browser = await chromium.connectOverCDP(await eventually("Chromium can be driven", address, START_MS));
+    const context = browser.contexts()[0] ?? (await browser.newContext());
+    const page = context.pages()[0] ?? (await context.newPage());
+    return { browser, page, kill, [Symbol.asyncDispose]: kill };
+  } catch (cause) {
+    await kill();
+    throw new Error(`Chromium has not started: ${said}`, { cause });
+  }
 }
 
 /** A page that runs a module, at an origin of its own. */

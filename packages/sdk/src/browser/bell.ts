@@ -10,7 +10,7 @@ export class Bell {
   private constructor(name: string) {
     this.#name = name;
     this.#channel = new BroadcastChannel(name);
-    this.#channel.addEventListener("message", () => this.#ring());
+    this.#channel.addEventListener("message", () => this.ringHere());
   }
 
   /** That of a store, the same for all that use it in this page. To be let go of by {@link leave}. */
@@ -38,14 +38,19 @@ export class Bell {
     return () => this.#listeners.delete(listener);
   }
 
-  /** @param untold A listener that knows already */
-  ring(untold?: () => void): void {
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has none
-    this.#channel.postMessage("");
-    this.#ring(untold);
+  ring(): void {
+    this.tellOthers();
+    this.ringHere();
   }
 
-  #ring(untold?: () => void): void {
+  /** Tells other pages. */
+  tellOthers(): void {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has none
+    this.#channel.postMessage("");
+  }
+
+  /** @param untold A listener that knows already */
+  ringHere(untold?: () => void): void {
     this.#rung += 1;
     for (const listener of this.#listeners) if (listener !== untold) listener();
   }

@@ -15,6 +15,8 @@ import { openRecords, Records, writeRecords } from "./records.ts";
 
 /** Writes that wait together share one transaction of the browser, up to so many. */
 const GROUP = 64;
+/** How long is waited for another tab, which may stand still. Milliseconds. */
+const PATIENCE_MS = 10_000;
 
 interface Pending extends WriteOptions {
   work: (tx: WriteTransaction) => Promise<unknown>;
@@ -37,12 +39,15 @@ export class IndexedDbStore implements ClientStore {
   readonly #pending: Pending[] = [];
   #isWriting = false;
   #isAwaitingLink = false;
+  #isLost = false;
   #closing: Promise<void> | undefined;
 
   private constructor(name: string, database: IDBDatabase) {
     this.#name = name;
     this.#database = database;
     this.#bell = Bell.of(name);
+    // A page of a later version waits for all of before to let go; and the browser may close it, as when its data is cleared.
+    for (const why of ["versionchange", "close"]) database.addEventListener(why, () => this.#lose());
   }
 
   /** Opens the store of that name, which is made if there is none. @throws AgentError store_damaged, disk_full */
@@ -89,9 +94,13 @@ export class IndexedDbStore implements ClientStore {
     this.#check();
     // It may be freed when this store is closed.
     const bell = Bell.of(this.#name);
-    const lock = await takeLink(this.#name, role, () => {
+    const freed = (): void => {
       bell.ring();
       bell.leave();
+    };
+    const lock = await takeLink(this.#name, role, freed).catch((error: unknown) => {
+      bell.leave();
+      throw error;
     });
     if (lock !== undefined) return lock;
     bell.leave();
@@ -132,14 +141,33 @@ export class IndexedDbStore implements ClientStore {
 
   #check(): void {
     if (this.#closing !== undefined) throw new AgentError("closed", "the store is closed");
+    if (!this.#isLost) return;
+    throw new AgentError("closed", "the browser, or a newer page, has closed this agent's store", {
+      hint: "reload the page",
+    });
+  }
+
+  #lose(): void {
+    this.#isLost = true;
+    this.#database.close();
+    for (const listener of this.#listeners.keys()) listener();
   }
 
   async #run<T>(mode: LockMode, work: () => Promise<T>): Promise<T> {
-    const done = navigator.locks.request(this.#name, { mode }, work) as Promise<T>;
+    const patience = new AbortController();
+    const late = setTimeout(() => patience.abort(), PATIENCE_MS);
+    const begin = (): Promise<T> => {
+      clearTimeout(late);
+      return work();
+    };
+    const done = navigator.locks.request(this.#name, { mode, signal: patience.signal }, begin) as Promise<T>;
     this.#running.add(done);
     try {
       return await done;
+    } catch (error) {
+      throw error === patience.signal.reason ? busy() : error;
     } finally {
+      clearTimeout(late);
       this.#running.delete(done);
     }
   }
@@ -173,14 +201,18 @@ export class IndexedDbStore implements ClientStore {
       }
     }
     const changes = await changesOf(all, records);
-    try {
-      if (changes.length > 0) await writeRecords(this.#database, changes);
-    } catch (error) {
-      for (const reject of failed) reject(error);
-      return;
+    if (changes.length > 0) {
+      // Before: this page may be gone as soon as it is written. Whoever looks waits for the lock.
+      this.#bell.tellOthers();
+      try {
+        await writeRecords(this.#database, changes);
+      } catch (error) {
+        for (const reject of failed) reject(error);
+        return;
+      }
+      // Whoever has done all of it need not hear.
+      this.#bell.ringHere(group.length === 1 ? group[0]?.untold : undefined);
     }
-    // Whoever hears of it finds it, and whoever has done all of it need not hear.
-    if (changes.length > 0) this.#bell.ring(group.length === 1 ? group[0]?.untold : undefined);
     for (const resolve of done) resolve();
   }
 
@@ -193,6 +225,12 @@ export class IndexedDbStore implements ClientStore {
     };
     void awaitLink(this.#name, freed, this.#ended.signal).finally(() => (this.#isAwaitingLink = false));
   }
+}
+
+function busy(): AgentError {
+  return new AgentError("store_busy", "another tab has had this agent's store for seconds", {
+    hint: "look for a tab that stands still, and close it",
+  });
 }
 
 /** Without deletions of what is not there, which change nothing. */

@@ -5,7 +5,10 @@ function linkOf(store: string): string {
   return `${store}/link`;
 }
 
-/** Beside the link its holder has a lock for which others wait: whoever is given that for a moment is in nobody's way to the link. */
+/**
+ * Beside the link its holder has, or waits for, a lock for which all others wait: whoever is given that for a moment, and may stand still just
+ * then, is in nobody's way to the link.
+ */
 function waitedFor(store: string): string {
   return `${store}/link is free`;
 }
@@ -21,12 +24,16 @@ export async function takeLink(store: string, role: string, freed: () => void): 
   const given = Promise.withResolvers<void>();
   const held = navigator.locks.request(linkOf(store), { ifAvailable: true }, async (lock) => {
     if (lock === null) return taken.resolve(false);
-    await navigator.locks.request(waitedFor(store), () =>
-      navigator.locks.request(roleOf(store, role), () => {
-        taken.resolve(true);
-        return given.promise;
-      }),
-    );
+    const waiting = new AbortController();
+    const beside = navigator.locks
+      .request(waitedFor(store), { signal: waiting.signal }, () => given.promise)
+      .catch(() => undefined);
+    await navigator.locks.request(roleOf(store, role), { mode: "shared" }, () => {
+      taken.resolve(true);
+      return given.promise;
+    });
+    waiting.abort();
+    await beside;
   });
   held.catch(taken.reject);
   if (!(await taken.promise)) return undefined;

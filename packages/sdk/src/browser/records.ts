@@ -6,14 +6,11 @@ const RECORDS = "records";
 /** No key has such a character: all with a prefix lie below the prefix and it. */
 const HIGHEST = "\uffff";
 
-/** @throws AgentError store_damaged, disk_full */
+/** @throws AgentError store_newer, store_damaged, disk_full */
 export async function openRecords(name: string): Promise<IDBDatabase> {
   const opening = indexedDB.open(name, 1);
   opening.addEventListener("upgradeneeded", () => opening.result.createObjectStore(RECORDS));
-  const database = await answer(opening);
-  // A page of a later version waits for all of before to let go; and whoever clears it does.
-  database.addEventListener("versionchange", () => database.close());
-  return database;
+  return answer(opening);
 }
 
 /**
@@ -79,16 +76,19 @@ export class Records implements ReadTransaction {
 /** Writes changes, and resolves when they are on disk. @throws AgentError disk_full, store_damaged: then nothing is written */
 export function writeRecords(database: IDBDatabase, changes: Iterable<[string, Value | undefined]>): Promise<void> {
   return new Promise((resolve, reject) => {
+    let transaction: IDBTransaction | undefined;
     try {
-      const transaction = database.transaction(RECORDS, "readwrite", { durability: "strict" });
-      transaction.addEventListener("complete", () => resolve());
-      transaction.addEventListener("abort", () => reject(explained(transaction.error)));
-      const records = transaction.objectStore(RECORDS);
+      const begun = (transaction = database.transaction(RECORDS, "readwrite", { durability: "strict" }));
+      begun.addEventListener("complete", () => resolve());
+      begun.addEventListener("abort", () => reject(explained(begun.error)));
+      const records = begun.objectStore(RECORDS);
       for (const [key, value] of changes)
         if (value === undefined) records.delete(key);
         else records.put(value, key);
-      transaction.commit();
+      begun.commit();
     } catch (error) {
+      // What was put before would be committed by itself.
+      transaction?.abort();
       reject(explained(error));
     }
   });
@@ -120,6 +120,11 @@ function explained(error: unknown): AgentError {
   if (name === "QuotaExceededError")
     return new AgentError("disk_full", "the browser gives this page no more room", {
       hint: "make room on the disk, or let the page keep more in the browser's settings",
+      cause: error,
+    });
+  if (name === "VersionError")
+    return new AgentError("store_newer", "this agent's store was made by a newer version of this page", {
+      hint: "reload the page",
       cause: error,
     });
   return new AgentError("store_damaged", `the browser's database cannot be used: ${message} (${name})`, {

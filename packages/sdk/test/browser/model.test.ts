@@ -9,8 +9,9 @@ declare const modelPage: ModelPage;
 
 const STORIES = { short: 10, long: 150 };
 
+const module = (name: string): string => fileURLToPath(new URL(`page/${name}.ts`, import.meta.url));
+
 async function tell(stories: number): Promise<void> {
-  const module = (name: string): string => fileURLToPath(new URL(`page/${name}.ts`, import.meta.url));
   await using served = await serveModule(module("model"), { vitest: module("expect") });
   await using chromium = await startChromium();
   await chromium.page.goto(served.url);
