@@ -61,7 +61,8 @@ function judgeWhere(
     if (!received.has(entry.letter.id) && !entry.got.has(name)) continue;
     if (sent?.recipients !== undefined && !entry.senderExcused && !sent.at.has(name))
       verdict.other.push(`where it does not belong: ${entry.letter.id} is at ${name}, for whom it was not`);
-    if (isOutFor(ledger, { team: entry.team, name, from: entry.issuedAt, to: entry.storedAt }))
+    const wasListed = sent?.at.has(name) === true;
+    if (isOutFor(ledger, { team: entry.team, name, from: entry.issuedAt, to: entry.storedAt, wasListed }))
       verdict.other.push(
         `where it does not belong: ${entry.letter.id} is at ${name}, who was no member of @${entry.team}`,
       );

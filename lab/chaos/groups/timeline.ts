@@ -23,12 +23,16 @@ interface Asked {
   from: number;
   /** Undefined: it is not known when that was over. */
   to: number | undefined;
+  /** It was in the roster of then: whoever leaves is, until another member has committed that. */
+  wasListed?: boolean;
 }
 
 /** Whether somebody was surely no member in all of a time: let go before, and not added by anything that may have happened until then. */
-export function isOutFor(ledger: TeamLedger, { team, name, from, to = Infinity }: Asked): boolean {
+export function isOutFor(ledger: TeamLedger, { team, name, from, to = Infinity, wasListed = false }: Asked): boolean {
   const changes = changesOf(ledger, team, name);
-  const outs = changes.filter((change) => effectOn(change, name) === "out" && change.end === "changed");
+  const outs = changes.filter(
+    (change) => effectOn(change, name) === "out" && change.end === "changed" && !(wasListed && change.what === "leave"),
+  );
   const ins = changes.filter((change) => effectOn(change, name) === "in");
   return outs.some(
     (out) =>
