@@ -1,3 +1,4 @@
+// @module-tag long
 import { setImmediate, setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { Proxy } from "../../../lab/shared/proxy.ts";

@@ -37,7 +37,7 @@ describe.runIf(hasChromium)("IndexedDB", () => {
     expect(await chromium!.page.evaluate((each) => storePage.run(each), name)).toBeUndefined();
   });
 
-  test.for(names.filter((name) => !OF_ONE_PAGE.test(name)))("of two pages: %s", async (name) => {
+  test.for(names.filter((name) => !OF_ONE_PAGE.test(name)))("of two pages: %s", { tags: ["long"] }, async (name) => {
     expect(await chromium!.page.evaluate((each) => storePage.run(each, true), name)).toBeUndefined();
   });
 
