@@ -225,7 +225,9 @@ async function join(turn: Turn, { group }: Joined, { from, isSoon, known, ...key
     for (const op of await list(turn.tx, "op/"))
       if (op.kind === "refound" && op.group === id) await endOp(turn, op.seq);
     await endOp(turn, rejoin.seq);
-    if ((await turn.tx.get(`team/${key}`)) !== undefined) return void (await learn(turn, team));
+    // Whoever had left it, as far as this store knows, was added again since.
+    const row = await get(turn.tx, "team/", key);
+    if (row !== undefined && row.state !== "over") return void (await learn(turn, team));
   }
   // A stranger's invitation waits for the owner.
   const policy = await turn.policy();

@@ -88,6 +88,43 @@ function copied(world: World, name: string) {
   return { open, copy, putBack };
 }
 
+test("an agent that had left a group when its store was copied, and was added again since, is in it when that is put back", async () => {
+  await using world = await World.create({ noLimits: true });
+  const [folder, copy] = [world.folder(), world.folder()];
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  for (const agent of [alice, bob]) {
+    follow(agent);
+    await agent.sync();
+  }
+  const open = async () => world.open("carol", await world.sqlite(folder));
+  const first = await open();
+  follow(first);
+  await first.sync();
+  await alice.groups.create("team", ["bob", "carol"]);
+  await (await first.send("alice", "so that nobody is a stranger")).handled();
+  await eventually("carol is in", async () => (await first.groups.list()).length === 1);
+  await first.groups.leave("team");
+  await eventually("carol is out", async () => (await alice.groups.list())[0]?.members.includes("carol") === false);
+  await first.close();
+  cpSync(folder, copy, { recursive: true });
+  const second = await open();
+  follow(second);
+  await second.sync();
+  await alice.groups.add("team", ["carol"]);
+  await eventually("carol is in again", async () => (await second.groups.list()).length === 1);
+  await (await second.send("@team", "here I am")).handled();
+  await second.close();
+  rmSync(folder, { recursive: true });
+  cpSync(copy, folder, { recursive: true });
+  const third = await open();
+  const got = follow(third);
+  await eventually("carol is in all the same", async () => (await third.groups.list()).length === 1);
+  await (await alice.send("@team", "to the third")).handled();
+  await (await third.send("@team", "from the third")).handled();
+  expect(got.map(({ body }) => body)).toContain("to the third");
+  expect(await third.groups.list()).toMatchObject([{ state: "active", members: ["alice", "bob", "carol"] }]);
+});
+
 test("an agent that was removed since its store was copied is out when that is put back", async () => {
   await using world = await World.create({ noLimits: true });
   const { alice } = await gathered(world, "alice", "bob");
