@@ -6,7 +6,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { chromium, type Page } from "playwright-core";
 import { rolldown } from "rolldown";
 import { eventually } from "./waiting.ts";
 
@@ -32,9 +32,10 @@ const FLAGS = `--headless=new --no-sandbox --disable-gpu --disable-quic --no-fir
   --disable-component-update --disable-sync --disable-dev-shm-usage --remote-debugging-port=0`.split(/\s+/);
 
 export interface Chromium extends AsyncDisposable {
-  browser: Browser;
   /** Its first page. */
   page: Page;
+  /** Opens another one. */
+  visit(url: string): Promise<Page>;
   /** Ends it and all of its processes at once (SIGKILL). */
   kill(): Promise<void>;
 }
@@ -60,7 +61,12 @@ export async function startChromium(given?: string): Promise<Chromium> {
     const browser = await chromium.connectOverCDP(await eventually("Chromium can be driven", address, START_MS));
     const context = browser.contexts()[0] ?? (await browser.newContext());
     const page = context.pages()[0] ?? (await context.newPage());
-    return { browser, page, kill, [Symbol.asyncDispose]: kill };
+    const visit = async (url: string): Promise<Page> => {
+      const another = await context.newPage();
+      await another.goto(url);
+      return another;
+    };
+    return { page, visit, kill, [Symbol.asyncDispose]: kill };
   } catch (cause) {
     await kill();
     throw new Error(`Chromium has not started: ${said}`, { cause });

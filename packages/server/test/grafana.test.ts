@@ -28,8 +28,8 @@ const rules = groups.flatMap((group) => group.rules);
 const shown = panels.flatMap((panel) => panel.targets.map(({ expr }) => expr));
 const asked = [...shown, ...rules.map(({ expr }) => expr)];
 
-/** Names that are given, each with its labels; of a histogram those of its parts. */
-async function given(): Promise<Map<string, Set<string>>> {
+/** What a relay gives that has seen a frame and a commit. */
+function metricsText(): Promise<string> {
   const totals = { count: 1, bytes: 1, awaited: 1 };
   const metrics = createMetrics(
     async () => 1,
@@ -37,8 +37,13 @@ async function given(): Promise<Map<string, Set<string>>> {
   );
   metrics.frame("send");
   metrics.committed(1);
+  return metrics.text();
+}
+
+/** Names that are given, each with its labels; of a histogram those of its parts. */
+async function given(): Promise<Map<string, Set<string>>> {
   const names = new Map<string, Set<string>>();
-  for (const [, name = "", labels = ""] of (await metrics.text()).matchAll(/^(\w+)(?:\{(.*)\})? /gm)) {
+  for (const [, name = "", labels = ""] of (await metricsText()).matchAll(/^(\w+)(?:\{(.*)\})? /gm)) {
     const known = names.get(name) ?? names.set(name, new Set()).get(name);
     for (const [, label = ""] of labels.matchAll(/(\w+)="/g)) known?.add(label);
   }
@@ -67,10 +72,7 @@ test("ask for reasons that there are, and that are counted from the beginning", 
     [...expr.matchAll(/reason=~?"([^"]+)"/g)].flatMap(([, all = ""]) => all.split("|")),
   );
   expect(reasons.length).toBeGreaterThan(0);
-  const text = await createMetrics(
-    async () => 1,
-    async () => ({ count: 1, bytes: 1, awaited: 1 }),
-  ).text();
+  const text = await metricsText();
   for (const reason of reasons) {
     expect(Object.keys(wireErrors)).toContain(reason);
     // Else the first of them would be no increase.

@@ -15,6 +15,15 @@ const many = <T>(count: number, make: (at: number) => T): T[] => Array.from({ le
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text.padEnd(32));
 const stays = async (url: string): Promise<void> => expect(await checkTables(url, "aimessage")).toEqual([]);
 
+const TEAM = "t".repeat(64);
+
+/** Of sixty. @returns who has founded it */
+async function foundTeam(world: StoreWorld) {
+  const [founder, ...others] = await Promise.all(many(60, (at) => world.agent(`agent${at}`)));
+  accepted(await world.found(founder!, others, TEAM));
+  return founder!;
+}
+
 /** How many transactions the relay has committed that began last. */
 async function batchesOfNewest(url: string): Promise<number> {
   await using link = new Link(parseAddress(url), { settings: { search_path: "aimessage" } });
@@ -27,11 +36,9 @@ test.runIf(hasPostgres)(
   async () => {
     const url = await database();
     await using world = await open(url);
-    const [founder, ...others] = await Promise.all(many(60, (at) => world.agent(`agent${at}`)));
-    const team = "t".repeat(64);
-    accepted(await world.found(founder!, others, team));
+    const founder = await foundTeam(world);
     await using other = await open(url);
-    const say = (at: number) => other.say(founder!, team, 2, `m${at}`);
+    const say = (at: number) => other.say(founder, TEAM, 2, `m${at}`);
     const before = await batchesOfNewest(url);
     for (const sent of await Promise.all(many(200, say))) accepted(sent);
     // As many as if it had as many members as any may have.
@@ -48,14 +55,12 @@ test.runIf(hasPostgres)(
   async () => {
     const url = await database();
     await using world = await open(url);
-    const [founder, ...others] = await Promise.all(many(60, (at) => world.agent(`agent${at}`)));
-    const team = "t".repeat(64);
-    accepted(await world.found(founder!, others, team));
+    const founder = await foundTeam(world);
     await using other = await open(url);
     const [tick, tack] = [await other.token("tick"), await other.token("tack")];
     // As long as nothing was said to it here it may have very many members.
     let left = 300;
-    const burst = many(left, (at) => other.say(founder!, team, 2, `m${at}`).finally(() => (left -= 1)));
+    const burst = many(left, (at) => other.say(founder, TEAM, 2, `m${at}`).finally(() => (left -= 1)));
     const behind = other.send(tick, "tack", { messageId: "behind" });
     expect((other.store as SharedStore).isBehind).toBe(false);
     accepted(await behind);

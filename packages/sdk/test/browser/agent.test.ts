@@ -31,11 +31,7 @@ describe.runIf(hasChromium)("an agent in a browser", () => {
   });
 
   const name = (): string => `agent${++count}`;
-  const visit = async ({ browser }: Chromium = chromium): Promise<Page> => {
-    const page = await browser.contexts()[0]!.newPage();
-    await page.goto(served.url);
-    return page;
-  };
+  const visit = (browser: Chromium = chromium): Promise<Page> => browser.visit(served.url);
   const open = (page: Page, username: string, { answers = true } = {}) =>
     page.evaluate(([who, where, does]) => agentPage.open(who, where, does), [username, relay.url, answers] as const);
   const inNode = async (username: string): Promise<Agent> => {
@@ -114,8 +110,7 @@ describe.runIf(hasChromium)("an agent in a browser", () => {
 
   test("is no agent of a page whose origin the relay does not know", async () => {
     await using elsewhere = await serveModule(fileURLToPath(new URL("page/agent.ts", import.meta.url)));
-    const page = await chromium.browser.contexts()[0]!.newPage();
-    await page.goto(elsewhere.url);
+    const page = await chromium.visit(elsewhere.url);
     const refusal = page.evaluate(([who, where]) => agentPage.refusal(who, where), [name(), relay.url] as const);
     expect(await refusal).toBe("relay_unreachable");
     expect(await page.evaluate(() => agentPage.listAgents())).toEqual([]);

@@ -16,11 +16,7 @@ const OF_ONE_PAGE = /^(gives texts and bytes|is not changed by what its caller d
 describe.runIf(hasChromium)("IndexedDB", () => {
   let served: Served;
   let chromium: Chromium | undefined;
-  const visit = async (): Promise<Page> => {
-    const page = await chromium!.browser.contexts()[0]!.newPage();
-    await page.goto(served.url);
-    return page;
-  };
+  const visit = (): Promise<Page> => chromium!.visit(served.url);
 
   beforeAll(async () => {
     served = await serveModule(fileURLToPath(new URL("page/store.ts", import.meta.url)));

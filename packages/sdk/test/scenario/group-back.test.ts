@@ -91,11 +91,7 @@ function copied(world: World, name: string) {
 test("an agent that had left a group when its store was copied, and was added again since, is in it when that is put back", async () => {
   await using world = await World.create({ noLimits: true });
   const [folder, copy] = [world.folder(), world.folder()];
-  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
-  for (const agent of [alice, bob]) {
-    follow(agent);
-    await agent.sync();
-  }
+  const { agent: alice } = (await online(world, "alice", "bob")).alice;
   const open = async () => world.open("carol", await world.sqlite(folder));
   const first = await open();
   follow(first);

@@ -258,7 +258,7 @@ export class Connection implements Session {
       if (answer.type === "error") this.#refused(look);
       finish(answer);
     };
-    const asked = this.blocked.ask();
+    const asked = groupOf(look) === undefined ? undefined : this.blocked.ask();
     const answer = this.#decideSafely(read);
     if (!(answer instanceof Promise)) return settle(answer);
     this.#running += 1;

@@ -49,8 +49,6 @@ function codeOf(error: unknown): string {
   return error instanceof AgentError ? error.code : String(error);
 }
 
-const close = (): Promise<void> => agent.close();
-
-const page = { open, send, handled, ask, inbox, unfinished, fill, refusal, holder, close, listAgents };
+const page = { open, send, handled, ask, inbox, unfinished, fill, refusal, holder, listAgents };
 export type AgentPage = typeof page;
 Object.assign(globalThis, { agentPage: page });

@@ -23,7 +23,7 @@ function elementOf(value: unknown): string {
     case "bigint":
       return String(value);
     case "string":
-      return value.includes('"') || value.includes("\\") ? `"${value.replace(SPECIAL, "\\$&")}"` : `"${value}"`;
+      return `"${value.replace(SPECIAL, "\\$&")}"`;
     case "boolean":
       return value ? "t" : "f";
     case "undefined":
