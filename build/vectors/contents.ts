@@ -65,6 +65,7 @@ export function contentVectors(): Vector[] {
     thread: "chair",
     exchange: 2,
     expects_reply: true,
+    human: true,
     headers: { "x-trace": "7f" },
     replaces: [GROUP],
   };
@@ -95,6 +96,7 @@ export function contentVectors(): Vector[] {
     wrongHeader("a time that is no whole number", { sent_at: 0.5 }),
     wrongHeader("a line feed in the content type", { content_type: "text/plain\n" }),
     wrongHeader("expects_reply that is not true", { expects_reply: false }),
+    wrongHeader("human that is not true", { human: "yes" }),
     wrongHeader("a header's value with a control character", { headers: { a: "b\n" } }),
     wrongHeader("seventeen headers", {
       headers: Object.fromEntries(Array.from({ length: 17 }, (_, index) => [`h${index}`, ""])),

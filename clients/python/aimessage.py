@@ -119,6 +119,8 @@ class _Fields:
     verified: bool
     trust: str
     expects_reply: bool
+    #: A person has written it, by its sender's word.
+    human: bool
     late: bool
     reply_to: Optional[str]
     thread: Optional[str]
@@ -689,6 +691,7 @@ def _fields(value: Dict[str, Any], agent: Any) -> Dict[str, Any]:
         "verified": value["verified"],
         "trust": value["trust"],
         "expects_reply": value.get("expects_reply", False),
+        "human": value.get("human", False),
         "late": value.get("late", False),
         "reply_to": value.get("reply_to"),
         "thread": value.get("thread"),

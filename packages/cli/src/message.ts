@@ -28,6 +28,8 @@ export interface MessageJson {
   trust: Tier;
   /** Only where it is true, or there is one. */
   expects_reply?: true;
+  /** A person has written it, by its sender's word. */
+  human?: true;
   late?: true;
   reply_to?: string;
   thread?: string;
@@ -53,6 +55,7 @@ export function messageJson(message: Message, files: readonly SavedFile[] = mess
     verified: message.verified,
     trust: message.trust,
     ...(message.expectsReply ? { expects_reply: true as const } : {}),
+    ...(message.human ? { human: true as const } : {}),
     ...(message.late ? { late: true as const } : {}),
     ...(message.replyTo === undefined ? {} : { reply_to: message.replyTo }),
     ...(message.thread === undefined ? {} : { thread: message.thread }),

@@ -13,7 +13,7 @@ export function isByProgram({ env }: Context): boolean {
   return PROGRAMS.some((name) => env[name] !== undefined);
 }
 
-/** Whose word a message is, for the guards against loops and for consent. */
+/** Whose word a message is, for the guards against loops and for consent, and for its recipient: no door of programs calls this. [P-9.19] */
 export function senderOf(context: Context): { byPerson?: true } {
   return isByPerson(context) ? { byPerson: true } : {};
 }

@@ -33,7 +33,7 @@ function message(body: string | Uint8Array, more: object = {}) {
     exchange: 0,
     files: [],
   };
-  const kind = { expectsReply: false, late: false, headers: {} };
+  const kind = { expectsReply: false, human: false, late: false, headers: {} };
   return { ...basics, body: text, bytes, contentType, ...links, ...kind, ...more };
 }
 

@@ -40,7 +40,7 @@ Examples:
   aimessage listen --json --ack
   aimessage listen --save-dir in --max-file 500MiB
 
---exec: the body is its input; AIMESSAGE_FROM, _GROUP, _ID, _THREAD, _REPLY_TO, _CONTENT_TYPE, _VERIFIED, _TRUST, _ATTEMPT and _EXPECTS_REPLY are in its environment, and with --save-dir _FILES, a whole path a line. Exit
+--exec: the body is its input; AIMESSAGE_FROM, _GROUP, _ID, _THREAD, _REPLY_TO, _CONTENT_TYPE, _VERIFIED, _TRUST, _ATTEMPT, _EXPECTS_REPLY and _HUMAN are in its environment, and with --save-dir _FILES, a whole path a line. Exit
 code 0: handled. 75, or a signal: again later. 65: a dead letter. Anything else: again, and after --attempts a dead letter, with the last line of its
 stderr, but for hints, as the reason. What a sender sends is handled in its order. Listeners with --exec or --ack take turns.
 --ack: after each line it waits for {"handled": ID}, {"failed": ID, "reason": TEXT} or {"retry": ID} on stdin; what nothing is said of is given back
@@ -49,7 +49,7 @@ when stdin ends.
 --once --json: the last line is {"count": N}, how many messages came. Where a file could not be saved --once ends with the exit code of that.
 
 A line is written when it is whole, and on the disk if it goes into a file; else its message is shown again. JSON keys: message_id, peer_id, from, to, body,
-content_type, sent_at, received_at (Unix milliseconds), offline, verified, trust; body_base64 if the body is not UTF-8 text; expects_reply, late, reply_to, thread and
+content_type, sent_at, received_at (Unix milliseconds), offline, verified, trust; body_base64 if the body is not UTF-8 text; expects_reply, human (by its sender's word), late, reply_to, thread and
 headers where it has them; files, a list of name, bytes, type, sha256, and path where it was saved, or error and code.
 
 Files are saved before their message is shown. Where one cannot be had the message is shown, says so, and stays unhandled: inbox save ID tries again.

@@ -249,6 +249,7 @@ const VARIABLES: Record<string, (message: Message) => string | undefined> = {
   AIMESSAGE_ATTEMPT: ({ attempt }) => String(attempt),
   AIMESSAGE_EXCHANGE: ({ exchange }) => String(exchange),
   AIMESSAGE_EXPECTS_REPLY: ({ expectsReply }) => (expectsReply ? "true" : "false"),
+  AIMESSAGE_HUMAN: ({ human }) => (human ? "true" : "false"),
   /** Set beside these, as they are: paths. */
   AIMESSAGE_FILES: () => undefined,
 };

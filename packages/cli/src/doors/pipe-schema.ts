@@ -69,6 +69,8 @@ export const Message = z.object({
   /** How far the owner trusts its sender now. `verified`: as of when it came. */
   trust: Tier,
   expects_reply: optional(z.literal(true)),
+  /** A person has written it, by its sender's word. No method here marks what it sends so. */
+  human: optional(z.literal(true)),
   late: optional(z.literal(true)),
   reply_to: optional(Text),
   thread: optional(Text),

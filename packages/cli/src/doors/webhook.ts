@@ -110,7 +110,7 @@ function reasonOf(error: unknown): string {
 }
 
 function about(message: Message): Record<string, string> {
-  const { from, group, id, peerId, thread, replyTo, verified, attempt, expectsReply } = message;
+  const { from, group, id, peerId, thread, replyTo, verified, attempt, expectsReply, human } = message;
   return {
     "aimessage-from": from,
     ...(group === undefined ? {} : { "aimessage-group": group }),
@@ -122,6 +122,7 @@ function about(message: Message): Record<string, string> {
     "aimessage-verified": String(verified),
     "aimessage-attempt": String(attempt),
     "aimessage-expects-reply": String(expectsReply),
+    "aimessage-human": String(human),
     ...(message.files.length === 0 ? {} : { "aimessage-files": filesHeader(message) }),
   };
 }
@@ -171,6 +172,7 @@ const KEYS: ReadonlySet<string> = new Set<keyof MessageJson>([
   "verified",
   "trust",
   "expects_reply",
+  "human",
   "late",
   "reply_to",
   "thread",

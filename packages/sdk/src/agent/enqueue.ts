@@ -37,7 +37,10 @@ export interface SendOptions {
   expiresIn?: number;
   /** An id of one's own, 1 to 60 of `A-Za-z0-9_-`, not ending in `--` and one or two digits, unique among this agent's messages. */
   messageId?: string;
-  /** A person has written it: guards against loops are counted anew. */
+  /**
+   * A person has written it, and its recipient sees that: guards against loops are counted anew here, and also there if this agent's fingerprint
+   * was compared, ten times a day. A program never says it of what it has written itself.
+   */
   byPerson?: boolean;
   /**
    * Id (as it is known here) of the received message that it is sent because of. To its sender it is an answer to it then, unless that
@@ -123,6 +126,7 @@ export async function enqueue(
     ...(options.thread === undefined ? {} : { thread: options.thread }),
     ...(options.headers === undefined ? {} : { headers: options.headers }),
     ...(expectsReply === true ? { expects_reply: true as const } : {}),
+    ...(options.byPerson === true ? { human: true as const } : {}),
     ...(expiresAt === undefined ? {} : { expires_at: expiresAt }),
     ...(exchange === undefined ? {} : { exchange }),
     ...(given === undefined ? {} : { files: given.files.length }),

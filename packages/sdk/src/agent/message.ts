@@ -38,6 +38,8 @@ export interface Message {
   readonly thread: string | undefined;
   /** Its sender waits for a reply. */
   readonly expectsReply: boolean;
+  /** A person has written it, by its sender's word: worth as much as `verified` and `trust` say of that one. */
+  readonly human: boolean;
   /** It answers a question that nobody asks any more. */
   readonly late: boolean;
   readonly headers: Readonly<Record<string, string>>;
@@ -106,6 +108,7 @@ export function messageOf(
     replyTo: row.reply_to,
     thread: row.thread,
     expectsReply: row.expects_reply === true,
+    human: row.human === true,
     late: row.late === true,
     headers: row.headers ?? {},
     expiresAt: row.expires_at,
@@ -113,7 +116,7 @@ export function messageOf(
     attempt: row.attempts ?? 0,
     failures: row.failures ?? 0,
     waits: row.waits ?? 0,
-    // What the owner has let in begins another exchange.
+    // What the owner or a person's word has let in begins another exchange.
     exchange: row.let_in === true ? 0 : (row.exchange ?? 0),
   };
 }

@@ -2,7 +2,7 @@
 import { type Content, type Header, isBoundTo, marksOf } from "../crypto/content.ts";
 import { GroupError } from "../crypto/mls/seam.ts";
 import { type Delivery, randomId, toBase64, usernameKey } from "../protocol/index.ts";
-import { admit } from "./admission.ts";
+import { admit, hearWord } from "./admission.ts";
 import { applyUnanswered } from "./commits.ts";
 import { mayAnswer } from "../trust/contacts.ts";
 import { closeConversation } from "./conversations.ts";
@@ -167,8 +167,12 @@ export async function keep(
     await repeatOutcome(turn, Number(before));
     return true;
   }
+  const verified = contact?.verified === true && contact.identity_key === identityKey;
+  const toTeam = team === undefined ? {} : { team };
+  // What was held comes first.
+  const goesOn = header.human === true && (await hearWord(turn, { from, verified, ...toTeam }));
   const seq = await nextSeq(turn.tx, "in");
-  const question = await questionOf(turn, { from, identityKey, ...(team === undefined ? {} : { team }) }, header);
+  const question = await questionOf(turn, { from, identityKey, ...toTeam }, header);
   const row: InboxRecord = {
     seq,
     id: header.id,
@@ -176,15 +180,16 @@ export async function keep(
     from,
     from_name: name,
     identity_key: identityKey,
-    ...(team === undefined ? {} : { team }),
+    ...toTeam,
     ...marksOf(header),
     ...(question === undefined ? {} : question.late ? { late: true as const } : { answers: question.id }),
     sent_at: header.sent_at,
     received_at: turn.now,
     ...timesOf(turn, header),
     offline,
-    verified: contact?.verified === true && contact.identity_key === identityKey,
+    verified,
     state: "unhandled",
+    ...(goesOn ? { let_in: true as const } : {}),
     ...(files === undefined ? {} : { files }),
   };
   const place = await admit(turn, row, body);

@@ -79,6 +79,8 @@ const Header = z.object({
   exchange: optional(z.int().check(z.positive(), z.maximum(1_000_000))),
   /** Its sender waits for a reply, until it expires. */
   expects_reply: optional(z.literal(true)),
+  /** A person has written it, by its sender's word. [P-9.19] */
+  human: optional(z.literal(true)),
   headers: optional(Headers),
   /** Groups that this one replaces: nothing is sent in them again. In the first message of a re-opened conversation. */
   replaces: optional(z.array(z.string().check(z.regex(/^[0-9a-f]{64}$/))).check(z.maxLength(3))),
@@ -86,15 +88,19 @@ const Header = z.object({
 export type Header = z.output<typeof Header>;
 
 /** What a message says of itself beside its body, on the way as in the stores. */
-export type Marks = Pick<Header, "content_type" | "reply_to" | "thread" | "exchange" | "expects_reply" | "headers">;
+export type Marks = Pick<
+  Header,
+  "content_type" | "reply_to" | "thread" | "exchange" | "expects_reply" | "human" | "headers"
+>;
 
-export function marksOf({ content_type, reply_to, thread, exchange, expects_reply, headers }: Marks): Marks {
+export function marksOf({ content_type, reply_to, thread, exchange, expects_reply, human, headers }: Marks): Marks {
   return {
     content_type,
     ...(reply_to === undefined ? {} : { reply_to }),
     ...(thread === undefined ? {} : { thread }),
     ...(exchange === undefined ? {} : { exchange }),
     ...(expects_reply === undefined ? {} : { expects_reply }),
+    ...(human === undefined ? {} : { human }),
     ...(headers === undefined ? {} : { headers }),
   };
 }

@@ -33,6 +33,8 @@ export interface AnsweredRecord {
   heard: number;
   /** When a person has said that it goes on. */
   renewed_at?: number;
+  /** When a person's word that came of it had everything counted anew, in the last day: ten times at most. */
+  words?: readonly number[];
 }
 
 /** Why a message waits for the owner's word: its sender is a stranger, or too much has come. */

@@ -242,7 +242,7 @@ export interface InboxRecord extends Marks {
   retry_after?: number;
   /** The process that has given it back without a word: `retry_at` is for that one alone. */
   given_back_by?: string;
-  /** The owner has let it in: exchanges are counted anew from it. */
+  /** The owner has let it in, or it is a person's word that has counts begin anew: exchanges are counted anew from it. */
   let_in?: true;
   /** A question that has its reply: what answers it besides is counted by the guards. */
   replied?: true;

@@ -19,7 +19,7 @@ export const GUARDS: GuardLimits = {
 /** A trusted contact may have so many times as much. */
 const TRUSTED = 10;
 const HOUR_MS = 3_600_000;
-const DAY_MS = 86_400_000;
+export const DAY_MS = 86_400_000;
 
 /** What a message is too much of. */
 export type Excess = keyof GuardLimits;
@@ -68,14 +68,19 @@ export function judge(
   if (answers >= limits.answers_per_day * times) return "answers_per_day";
   if (heard.messages >= limits.messages_per_hour * times) return "messages_per_hour";
   if (heard.bytes + size > limits.bytes_per_day * times) return "bytes_per_day";
-  heard.count += 1;
-  heard.messages += 1;
-  heard.bytes += size;
+  countIn(heard, size);
   return undefined;
 }
 
+/** Counts a message that goes into the inbox. `size`: bytes of its body. */
+export function countIn(heard: HeardRecord, size: number): void {
+  heard.count += 1;
+  heard.messages += 1;
+  heard.bytes += size;
+}
+
 /** A clock that was set back makes no window longer. */
-function isOver(since: number, length: number, now: number): boolean {
+export function isOver(since: number, length: number, now: number): boolean {
   return now - since >= length || now < since;
 }
 
@@ -178,8 +183,11 @@ export async function countTeamAnswer(
 /** A person goes on with somebody: everything is counted anew. `now`: Unix milliseconds. */
 export async function goOn(tx: WriteTransaction, username: string, now: number): Promise<void> {
   const heard = (await find(tx, "heard/", username))?.count ?? 0;
-  if (heard === 0 && (await find(tx, "answered/", username)) === undefined) return;
-  await put(tx, "answered/", username, { since: now, answers: 0, heard, renewed_at: now });
+  const before = await find(tx, "answered/", username);
+  if (heard === 0 && before === undefined) return;
+  // That the owner goes on gives its contact no more words than it has in a day.
+  const words = before?.words === undefined ? {} : { words: before.words };
+  await put(tx, "answered/", username, { since: now, answers: 0, heard, renewed_at: now, ...words });
 }
 
 const MEANINGS: Record<Excess, (name: string, limit: number) => string> = {

@@ -83,7 +83,8 @@ export function without(reason: string | undefined, sentence: string): string {
 
 /** What is said of a message beside its body. */
 function head(message: Message & { inWork?: boolean; state?: string; reason?: string }): object {
-  const { id, from, group, verified, trust, receivedAt, expectsReply, expiresAt, inWork, state, reason } = message;
+  const { id, from, group, verified, trust, receivedAt, expectsReply, human, expiresAt, inWork, state, reason } =
+    message;
   return {
     message_id: id,
     from,
@@ -94,6 +95,7 @@ function head(message: Message & { inWork?: boolean; state?: string; reason?: st
     ...(state === undefined || state === "unhandled" ? {} : { state }),
     ...(reason === undefined ? {} : { reason: word(reason) }),
     ...(expectsReply ? { expects_reply: true } : {}),
+    ...(human ? { human: true } : {}),
     ...(expiresAt === undefined ? {} : { until: time(expiresAt) }),
     ...(inWork === true ? { in_work: "another door of this agent works on it" } : {}),
   };
