@@ -86,7 +86,7 @@ test.skipIf(process.platform === "win32")("a command has it as its input, and in
     ),
   );
   const known =
-    /^(AIMESSAGE_(FROM|ID|CONTENT_TYPE|VERIFIED|TRUST|ATTEMPT|EXCHANGE|EXPECTS_REPLY|USERNAME|HOME|SERVER|FILES_ROOT)|PATH|PWD|OLDPWD|SHLVL|_)$/;
+    /^(AIMESSAGE_(FROM|ID|CONTENT_TYPE|VERIFIED|TRUST|ATTEMPT|EXCHANGE|EXPECTS_REPLY|HUMAN|USERNAME|HOME|SERVER|FILES_ROOT)|PATH|PWD|OLDPWD|SHLVL|_)$/;
   for (const at of bodies.keys()) {
     const variables = (await readFile(join(folder, `${at}.env`), "utf8")).split("\0").filter((line) => line !== "");
     expect(variables.map((line) => line.split("=")[0] ?? "").filter((name) => !known.test(name))).toEqual([]);

@@ -97,6 +97,31 @@ asyncio.run(main())
   await answering;
 });
 
+test.skipIf(!hasPython)("[P-9.19] Python shows what a person has written, and can mark nothing so", async () => {
+  const world = await pair();
+  await using alice = await Agent.open({ home: world.home, username: "alice", server: world.server });
+  for (const byPerson of [true, false]) await alice.send("bob", byPerson ? "typed" : "made", { byPerson });
+  const script = `
+from aimessage import Agent, AgentError
+with Agent("bob") as agent:
+    for _, message in zip(range(2), agent.messages()):
+        print(message.body, message.human)
+        message.handled()
+    try:
+        agent.send("alice", "no", human=True)
+    except AgentError as error:
+        print(error)
+    agent.send("alice", "of a program")
+`;
+  expect(await python(world, script)).toMatch(/^typed True\nmade False\nsend: .+\n$/);
+  const got = await eventually("it has come", async () => {
+    await alice.sync();
+    const inbox = await alice.inbox();
+    return inbox.length > 0 && inbox;
+  });
+  expect(got).toMatchObject([{ body: "of a program", human: false }]);
+});
+
 test.skipIf(!hasPython)("Python hears why there is no agent, or no relay", async () => {
   const world = await createWorld();
   const script = `
