@@ -58,7 +58,8 @@ export function judge(
   { size, exchange }: { size: number; exchange: number },
 ): Excess | undefined {
   const times = tier === "trusted" ? TRUSTED : 1;
-  const renewed = answered?.renewed_at ?? 0;
+  // One that lies ahead is of a clock that was set back since: it would begin a window with each message.
+  const renewed = (answered?.renewed_at ?? 0) > now ? 0 : (answered?.renewed_at ?? 0);
   if (isOver(heard.hour_since, HOUR_MS, now) || renewed > heard.hour_since)
     Object.assign(heard, { hour_since: now, messages: 0 });
   if (isOver(heard.day_since, DAY_MS, now) || renewed > heard.day_since)

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { Agent } from "../../src/agent/agent.ts";
 import type { IncomingMessage } from "../../src/agent/message.ts";
-import { eventually, follow, numbered, rejection, World } from "./world.ts";
+import { eventually, follow, jump, numbered, rejection, SAME_CLOCK, World } from "./world.ts";
 
 async function two() {
   const world = await World.create({ noLimits: true });
@@ -211,4 +211,20 @@ test("what is too much at all keeps its order with what comes behind it; a perso
   await bob.send("alice", "go on", { byPerson: true });
   for (const one of sent) await one.handled();
   expect(got.map(({ body }) => body)).toEqual(texts);
+});
+
+test("a clock that is set back after the owner has let somebody go on leaves no guard open", async () => {
+  const world = await World.create({ noLimits: true, ...SAME_CLOCK });
+  await using _ = world;
+  const [alice, bob] = [await world.open("alice"), await world.open("bob")];
+  await bob.guard.set({ messages_per_hour: 2 });
+  const got = follow(bob);
+  await (await alice.send("bob", "hello")).handled();
+  await bob.guard.release("alice");
+  jump(-3_600_000);
+  const sent = [];
+  for (const text of numbered(3)) sent.push(await alice.send("bob", text));
+  await sent[2]!.received();
+  await sent[1]!.handled();
+  expect([got.length, await bob.guard.list()]).toMatchObject([3, [{ messages: 1 }]]);
 });
