@@ -5,6 +5,7 @@ export { type IncomingMessage } from "./agent/message.ts";
 export { formatPairingLine, type PairingLine, readPairingLine, serverOfLine } from "./agent/pairing-line.ts";
 export type { OwnLine, Pairing, PairOptions } from "./agent/pairing.ts";
 export type { Taken } from "./agent/taken-line.ts";
+export type { Conversation, Found, Line, LinesOptions, Passed, SentEntry } from "./agent/conversations.ts";
 export type { DeadLetter } from "./agent/dead-letters.ts";
 export type { FileInfo, IncomingFile, OutgoingFile, SaveOptions } from "./agent/file-info.ts";
 export type { FileProgress, FileToSend } from "./files/host.ts";

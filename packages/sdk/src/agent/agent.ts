@@ -10,6 +10,7 @@ import { check } from "./arguments.ts";
 import { ask, type AskType } from "./asks.ts";
 import { caughtUp, contactsTold } from "./caught-up.ts";
 import { type Transport, webTransport } from "../wire/connect.ts";
+import { Conversations } from "./conversations.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { diagnose, type Diagnosis } from "./diagnosis.ts";
 import { type Because, enqueue, type Letter, type SendOptions } from "./enqueue.ts";
@@ -57,6 +58,7 @@ export class Agent implements AsyncDisposable {
   readonly groups: Groups;
   readonly guard: Guard;
   readonly pairing: Pairing;
+  readonly conversations: Conversations;
   readonly #store: ClientStore;
   readonly #crypto: GroupCrypto;
   readonly #account: Account;
@@ -90,6 +92,7 @@ export class Agent implements AsyncDisposable {
     this.groups = new Groups(store, this.#link, crypto, this.username);
     this.requests = new Requests(store, this.username);
     this.guard = new Guard(store);
+    this.conversations = new Conversations(store, this.username);
     this.#book = new AddressBook(store, crypto, account, (username, wait) => this.#ask("lookup", { username }, wait));
     this.pairing = new Pairing({ store, account, link: this.#link, book: this.#book });
     this.#files = new Files({ store, link: this.#link, server: account.server, host: files });
@@ -343,16 +346,9 @@ export class Agent implements AsyncDisposable {
 
   /** Looks at everything that may be wrong. Reports, never throws for what it can report. */
   diagnose(wait?: Wait): Promise<Diagnosis> {
-    return diagnose(
-      {
-        store: this.#store,
-        account: this.#account,
-        link: this.#link,
-        ask: (type, within) => this.#ask(type, {}, within),
-        transport: this.#transport,
-      },
-      wait,
-    );
+    const ask = (type: AskType, within: Wait | undefined) => this.#ask(type, {}, within);
+    const [store, account, link, transport] = [this.#store, this.#account, this.#link, this.#transport];
+    return diagnose({ store, account, link, ask, transport }, wait);
   }
 
   alerts(): Promise<Alert[]> {
@@ -366,6 +362,11 @@ export class Agent implements AsyncDisposable {
 
   onLink(listener: (event: LinkEvent) => void): () => void {
     return followLink(this.#link, this.server, listener);
+  }
+
+  /** Calls `listener` after each change of what this agent has, by whichever process, and now and then without one. */
+  onChange(listener: () => void): () => void {
+    return this.#store.onChange(listener);
   }
 
   /** Sends what waits, as far as the relay takes it within seconds, and lets go. What is left waits on disk. */

@@ -74,8 +74,7 @@ export class Outbox {
 
   /**
    * Tries again: what waits goes at once instead of when its back-off ends; what was refused or has expired is sent
-   * as a new message, whose id differs, with its files as they are now. The text of what has arrived is not kept: its recipient has it,
-   * also where it failed.
+   * as a new message, whose id differs, with its files as they are now. Its text is kept for seven days.
    * @throws AgentError unknown_message, and what {@link Agent.send} throws
    */
   async retry(id: string, { onProgress }: RetryOptions = {}): Promise<Sent> {
@@ -93,12 +92,11 @@ export class Outbox {
       if (files.length > 0) this.#means.bring(row, onProgress);
       return new Sent(this.#store, this.#link, row);
     }
-    if (row.state === "handled" || body === undefined)
+    if (row.state === "handled")
+      throw new AgentError("unknown_message", `message ${id} was handled`, { hint: "send another one" });
+    if (body === undefined)
       throw new AgentError("unknown_message", `the text of message ${id} is not kept any more`, {
-        hint:
-          row.state === "handled"
-            ? "it was handled"
-            : "send it again; its recipient may have it among its dead letters",
+        hint: "send it again; its recipient may have it among its dead letters",
       });
     const to = row.fingerprint === undefined ? row.to : `${row.to}#${row.fingerprint}`;
     const address = readAddress(row.to);

@@ -9,7 +9,7 @@ import { giveUpSilent } from "../conversation/team-lost.ts";
 import { sweepKeyPackages } from "../account/key-packages.ts";
 import { forgetName } from "../trust/lookalikes.ts";
 import { fileKey } from "../records/files.ts";
-import { giveUp, isFinal, LATELY_MS } from "../records/outbox-records.ts";
+import { giveUp, LATELY_MS } from "../records/outbox-records.ts";
 import { deleteRow, settle } from "../turn/outbox-rows.ts";
 import { owe, owed } from "../records/owed.ts";
 import { askOn, forgetTeam } from "./team-retention.ts";
@@ -25,7 +25,7 @@ const DAY_MS = 86_400_000;
 /** From one sweep to the next, and while more is due than one deletes. */
 const SWEEP_MS = 60_000;
 const SWEEP_ON_MS = 200;
-/** Bodies of handled messages. */
+/** Bodies of messages that were handled here, and of ours that have arrived or ended. */
 const BODY_MS = 7 * DAY_MS;
 /** Ids of messages that were received: longer than a relay keeps a message. */
 const SEEN_MS = 30 * DAY_MS;
@@ -117,7 +117,7 @@ export async function sweep(turn: Turn, isCurrent: boolean): Promise<number> {
     if (row.state === "queued" && row.kind === "receipt" && age > ROW_MS)
       return endNumbered(turn, row, { state: "failed" });
     if (row.state === "queued") return;
-    if (isFinal(row.state) && age > BODY_MS) await tx.delete(`out-body/${seq}`);
+    if (row.state !== "stored" && age > BODY_MS) await tx.delete(`out-body/${seq}`);
     if (row.kind === "receipt" ? age > MAILBOX_MS : age > ROW_MS && row.state !== "stored") await deleteRow(turn, row);
     // No relay keeps it so long, and this one has not said what became of it.
     else if (age > ROW_MS) await settle(turn, row, { state: "expired", reason: "mailbox_age", provisional: true });

@@ -59,7 +59,7 @@ export interface Settled {
   provisional?: boolean;
 }
 
-/** Moves a row to a later state. Its body goes when the other side has it; what has failed may be sent once more. */
+/** Moves a row to a later state. Its body stays for a while: it is one side of a conversation, and what has failed may be sent once more. */
 export async function settle(
   turn: Turn,
   row: OutboxRecord,
@@ -83,7 +83,6 @@ export async function settle(
     await turn.tx.delete(`wire/${pad(row.seq)}`);
   }
   if (state === "received" || state === "handled") {
-    if (row.state !== "received") await turn.tx.delete(`out-body/${pad(row.seq)}`);
     if (row.files !== undefined) {
       await wereTold(turn.tx, row.seq);
       await haveLeft(turn.tx, row.seq);
