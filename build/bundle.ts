@@ -3,7 +3,7 @@
  * and reading 300 modules. Lazily imported parts stay apart, so that each command loads what it needs. CommonJS, since an
  * ESM import of a built-in module evaluates all its lazy getters, and so loads `fetch` and much else.
  */
-import { rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type Plugin, rolldown } from "rolldown";
 import { licencesOf } from "./licences.ts";
@@ -38,5 +38,9 @@ const { output } = await bundle.write({
   minify: { compress: true, mangle: false, codegen: true },
 });
 await bundle.close();
-const modules = output.flatMap((file) => (file.type === "chunk" ? file.moduleIds : []));
+const ofPage = readFileSync(new URL("../packages/console/dist/modules.json", import.meta.url), "utf8");
+const modules = [
+  ...output.flatMap((file) => (file.type === "chunk" ? file.moduleIds : [])),
+  ...(JSON.parse(ofPage) as string[]),
+];
 writeFileSync(`${cli}bundle/LICENSES.txt`, licencesOf(modules));

@@ -35,6 +35,7 @@ const commands: Record<string, { summary: string; load: () => Promise<CommandFil
   status: { summary: "say what became of a sent message", load: () => import("./commands/status.ts") },
   outbox: { summary: "list, retry and discard sent messages", load: () => import("./commands/outbox.ts") },
   dead: { summary: "messages that no handler could handle", load: () => import("./commands/dead.ts") },
+  console: { summary: "a page to look, verify and answer", load: () => import("./commands/console.ts") },
   whoami: { summary: "show this agent's name and fingerprint", load: () => import("./commands/whoami.ts") },
   pair: { summary: "pair with another agent by one pasted line", load: () => import("./commands/pair.ts") },
   verify: { summary: "compare a contact's fingerprint", load: () => import("./commands/verify.ts") },

@@ -25,6 +25,13 @@ export function count(text: string): number {
   return Number(text);
 }
 
+/** A port: 1 to 65535. */
+export function port(text: string): number {
+  const value = /^[1-9]\d{0,4}$/.test(text) ? Number(text) : Infinity;
+  if (value > 65_535) throw new InvalidArgumentError("Write a number from 1 to 65535.");
+  return value;
+}
+
 const SIZES: Record<string, number> = {
   "": 1,
   B: 1,

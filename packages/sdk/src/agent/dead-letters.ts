@@ -34,6 +34,10 @@ export class DeadLetters {
     });
   }
 
+  count(): Promise<number> {
+    return this.#store.read(async (tx) => (await tx.list({ prefix: "dead/" })).length);
+  }
+
   /** The id of one by its beginning, as {@link Outbox.idOf}. @throws AgentError usage if it is the beginning of several */
   async idOf(typed: string): Promise<string> {
     const ids = await this.#store.read(async (tx) => {

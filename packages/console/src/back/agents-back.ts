@@ -1,0 +1,286 @@
+/** The console's port over agents of the SDK, wherever these live. */
+import type { Agent, FileToSend, LinkEvent } from "@aimessage/sdk";
+import { readPairingLine } from "@aimessage/sdk";
+import { healthView } from "./health.ts";
+import { cameView, lineView, linesOf } from "./lines.ts";
+import { type Given, methods } from "./methods.ts";
+import { type Answers, type Back, BackError, type CallOptions, type Method, type Problem } from "./port.ts";
+import { problemOf } from "./problems.ts";
+import { agentView, contactView, conversationViews, groupView, linkView, todoView } from "./views.ts";
+
+/** How long a change is waited for that other agents or the relay have a part in. Milliseconds. */
+const WAIT_MS = 10_000;
+/** Changes of an agent that come together are told once. Milliseconds. */
+const GATHER_MS = 50;
+
+/** Where agents are, opened. */
+export interface OpenAgents {
+  /** All that there are now; of one that cannot be opened, why. */
+  list(): Promise<ReadonlyMap<string, Agent | Problem>>;
+}
+
+/** Files as the SDK takes them. */
+export interface GivenFiles {
+  files?: FileToSend[];
+  signal?: AbortSignal | undefined;
+}
+
+type Answer<M extends Method> = (agent: Agent, given: Given<M>, more: GivenFiles) => Promise<Answers[M]>;
+
+const answers: { [M in Exclude<Method, "agents">]: Answer<M> } = {
+  conversations: conversationViews,
+  lines: linesOf,
+  whole: async (agent, { with: name, id }) => {
+    const [line] = await agent.conversations.some(name, [id]);
+    if (line === undefined) throw gone(id);
+    return { body: lineView(line, agent.username, true).body };
+  },
+  send: async (agent, { to, body, asks }, { files }) => {
+    const options = { byPerson: true, ...(files === undefined ? {} : { files }) };
+    if (asks !== true) return { id: (await agent.send(to, body, options)).id };
+    const { id } = await agent.question(to, body, { ...options, timeout: DAY_MS });
+    return { id };
+  },
+  reply: async (agent, { id, body }, { files }) => {
+    const message = await agent.message(id);
+    const options = { byPerson: true, ...(files === undefined ? {} : { files }) };
+    if (message.state !== "unhandled") return { id: (await message.reply(body, options)).id };
+    await message.handled({ body, options });
+    return { id: (await message.answer())?.id ?? "" };
+  },
+  settle: async (agent, { id, as, reason = "the owner has put it aside" }) => {
+    const message = await agent.message(id);
+    if (as === "handled") await message.handled();
+    else await message.failed(reason);
+    return null;
+  },
+  todo: todoView,
+  shown: async (agent, { name }) => (await agent.requests.show(name)).map((message) => cameView(message)),
+  decide: async (agent, { name, as }) => {
+    if (as === "accept") return { messages: await agent.requests.accept(name) };
+    if (as === "refuse") return { messages: await agent.requests.refuse(name) };
+    if (as === "release") return { messages: await agent.guard.release(name) };
+    await agent.block(name);
+    return { messages: 0 };
+  },
+  dead: async (agent, { id, as }) => {
+    await agent.deadLetters[as](id);
+    return null;
+  },
+  outbox: async (agent, { id, as }) => {
+    await agent.outbox[as](id);
+    return null;
+  },
+  contacts: async (agent) => (await agent.contacts()).map(contactView),
+  contact: async (agent, { name, as, fingerprint }) => {
+    if (as === "trust")
+      return contactView(
+        await agent.trust(fingerprint === undefined ? name : `${name}#${fingerprint}`, { timeout: WAIT_MS }),
+      );
+    if (as === "block" || as === "allow") return contactView(await agent[as](name));
+    return contactView(await agent.setTier(name, as));
+  },
+  verify: async (agent, { name, fingerprint }) =>
+    contactView(await agent.verify(name, fingerprint, { timeout: WAIT_MS })),
+  card: async (agent) => {
+    const line = await agent.pairing.card();
+    return { fingerprint: agent.fingerprint, ...(line === undefined ? {} : { line }) };
+  },
+  pair: async (agent, { for: name }) => {
+    const { line, id, expiresAt } = await agent.pairing.open(name === undefined ? {} : { for: name });
+    return { line, id, expiresAt };
+  },
+  takeLine: async (agent, { line }) => {
+    const read = readPairingLine(line);
+    if (read.code === undefined) {
+      const { username } = await agent.pairing.add(line, { timeout: WAIT_MS });
+      return { with: username, state: "added" };
+    }
+    await agent.pairing.take(read);
+    return { with: read.username, state: "shown" };
+  },
+  pairing: async (agent, { id, as }) => {
+    await agent.pairing[as](id);
+    return null;
+  },
+  groups: async (agent) => (await agent.groups.list()).map((group) => groupView(group, agent.username)),
+  members: async (agent, { group }) =>
+    (await agent.groups.members(group)).map(({ name, isAdmin, isSelf, trust: tier, verified, isChanged }) => ({
+      name,
+      isAdmin,
+      isSelf,
+      tier,
+      verified,
+      isChanged,
+    })),
+  group: async (agent, { group, as, names = [], about }) => {
+    const wait = { timeout: WAIT_MS };
+    if (as === "create")
+      await agent.groups.create(group, names, { ...wait, ...(about === undefined ? {} : { about }) });
+    else if (as === "accept") await agent.groups.accept(group);
+    else if (as === "leave" || as === "refuse") await agent.groups[as](group, wait);
+    else await agent.groups[as](group, names, wait);
+    return null;
+  },
+  search: (agent, { text }) => agent.conversations.search(text),
+  health: (agent, _given, { signal }) => healthView(agent, signal),
+};
+
+/** How long a reply to a question that a person has asked is of use. Milliseconds. */
+const DAY_MS = 86_400_000;
+
+export class AgentsBack implements Back {
+  readonly place: Back["place"];
+  readonly #agents: OpenAgents;
+  /** What the links have said last, and how they are not followed any more. */
+  readonly #links = new Map<Agent, { last: LinkEvent | undefined }>();
+  readonly #listeners = new Set<(agent: string) => void>();
+
+  constructor(place: Back["place"], agents: OpenAgents) {
+    this.place = place;
+    this.#agents = agents;
+  }
+
+  async call<M extends Method>(
+    method: M,
+    given: Given<M>,
+    { files = [], signal }: CallOptions = {},
+  ): Promise<Answers[M]> {
+    const streams = files.map(({ name, type, blob }) => ({
+      stream: blob.stream() as AsyncIterable<Uint8Array>,
+      name,
+      ...(type === "" ? {} : { type }),
+    }));
+    return this.answer(method, given, { ...(streams.length === 0 ? {} : { files: streams }), signal });
+  }
+
+  /** The same, of what is not known to be right, and with files as the SDK takes them. @throws BackError */
+  async answer<M extends Method>(method: M, given: unknown, more: GivenFiles = {}): Promise<Answers[M]> {
+    const checked = methods[method].safeParse(given);
+    if (!checked.success) {
+      const { path = [], message } = checked.error.issues[0] ?? { message: "" };
+      throw new BackError({
+        code: "usage",
+        message: `${path.join(".") || method}: ${message}`,
+        hint: "reload the page",
+      });
+    }
+    try {
+      if (method === "agents") return (await this.#views()) as Answers[M];
+      const asked = checked.data as Given<Exclude<Method, "agents">>;
+      const answer = answers[method as Exclude<Method, "agents">] as Answer<never>;
+      return (await answer(await this.#agent(asked.agent), asked as never, more)) as Answers[M];
+    } catch (error) {
+      throw new BackError(problemOf(error));
+    }
+  }
+
+  async file({ agent, id, index }: { agent: string; id: string; index: number }, signal?: AbortSignal): Promise<Blob> {
+    const { stream, type } = await this.stream({ agent, id, index }, signal);
+    const parts: Uint8Array<ArrayBuffer>[] = [];
+    for await (const part of stream) parts.push(new Uint8Array(part));
+    return new Blob(parts, { type });
+  }
+
+  /** A file of a message that has come, in pieces; whole only if it ends without an error. */
+  async stream(
+    { agent: name, id, index }: { agent: string; id: string; index: number },
+    signal?: AbortSignal,
+  ): Promise<{ stream: AsyncIterable<Uint8Array>; type: string; name: string; bytes: number }> {
+    try {
+      const agent = await this.#agent(name);
+      const file = (await agent.message(id)).files[index];
+      if (file === undefined) throw gone(`${id}, file ${index}`);
+      const { name: called, bytes } = file;
+      // A page that is told another type might be shown it.
+      return {
+        stream: file.stream({ signal: signal ?? new AbortController().signal }),
+        type: "application/octet-stream",
+        name: called,
+        bytes,
+      };
+    } catch (error) {
+      throw new BackError(problemOf(error));
+    }
+  }
+
+  async *changes(signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+    const changed = new Set<string>();
+    let wake = (): void => undefined;
+    const listener = (agent: string): void => {
+      changed.add(agent);
+      wake();
+    };
+    this.#listeners.add(listener);
+    signal.addEventListener("abort", () => wake());
+    try {
+      await this.#follow();
+      yield "";
+      while (!signal.aborted) {
+        if (changed.size === 0) await new Promise<void>((resolve) => (wake = resolve));
+        if (signal.aborted) return;
+        await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+        const now = [...changed];
+        changed.clear();
+        yield* now;
+      }
+    } finally {
+      this.#listeners.delete(listener);
+    }
+  }
+
+  async #views(): Promise<Answers["agents"]> {
+    const all = await this.#follow();
+    return Promise.all(
+      Array.from(all, async ([name, agent]) => {
+        if (isProblem(agent)) return unopened(name, agent);
+        return agentView(agent, linkView(this.#links.get(agent)?.last)).catch((error: unknown) =>
+          unopened(name, problemOf(error)),
+        );
+      }),
+    );
+  }
+
+  async #agent(name: string): Promise<Agent> {
+    const agent = (await this.#follow()).get(name);
+    if (agent === undefined) throw new BackError({ code: "not_registered", message: `there is no agent ${name} here` });
+    if (isProblem(agent)) throw new BackError(agent);
+    return agent;
+  }
+
+  /** Follows each agent that there is. */
+  async #follow(): Promise<ReadonlyMap<string, Agent | Problem>> {
+    const all = await this.#agents.list();
+    for (const [name, agent] of all) {
+      if (isProblem(agent) || this.#links.has(agent)) continue;
+      const link: { last: LinkEvent | undefined } = { last: undefined };
+      this.#links.set(agent, link);
+      const tell = (): void => {
+        for (const listener of this.#listeners) listener(name);
+      };
+      agent.onChange(tell);
+      agent.onLink((event) => {
+        link.last = event;
+        tell();
+      });
+    }
+    return all;
+  }
+}
+
+function isProblem(agent: Agent | Problem): agent is Problem {
+  return "code" in agent;
+}
+
+function unopened(name: string, problem: Problem): Answers["agents"][number] {
+  const none = { fingerprint: "", server: "", unread: 0, questions: 0, stuck: 0, dead: 0, decisions: 0 };
+  return { name, ...none, link: { state: "unknown", detail: "" }, problem };
+}
+
+function gone(what: string): BackError {
+  return new BackError({
+    code: "unknown_message",
+    message: `message ${what} is not known any more`,
+    hint: "reload the page",
+  });
+}

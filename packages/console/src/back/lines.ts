@@ -1,0 +1,109 @@
+/** Messages as the page shows them. */
+import type { Agent, Alert, DeadLetter, InboxEntry, Line, Message, SentEntry } from "@aimessage/sdk";
+import type { FileView, LineView } from "./port.ts";
+
+/** Characters of a body that are sent to the page unless more is asked for. */
+const SHOWN = 4_000;
+/** Messages that are sent to the page at once; with whole bodies, which may be large, fewer. */
+export const PAGE = 100;
+const WHOLE_PAGE = 20;
+/** Kinds of alerts that say themselves where they belong among messages. */
+const FROM_HEARD = "heard";
+
+interface Which {
+  with: string;
+  before?: string | undefined;
+  ids?: string[] | undefined;
+  whole?: boolean | undefined;
+}
+
+/** Part of a conversation, with what the owner should know of it where that came. */
+export async function linesOf(agent: Agent, { with: name, before, ids, whole = false }: Which): Promise<LineView[]> {
+  if (ids !== undefined)
+    return (await agent.conversations.some(name, ids)).map((line) => lineView(line, agent.username, whole));
+  const last = whole ? WHOLE_PAGE : PAGE;
+  const lines = await agent.conversations.lines(name, { last, ...(before === undefined ? {} : { before }) });
+  const views = lines.map((line) => lineView(line, agent.username, whole));
+  if (whole) return views;
+  const from = lines.length < last ? 0 : (lines[0]?.at ?? 0);
+  const to = before === undefined ? Infinity : (lines.at(-1)?.at ?? 0);
+  const alerts = (await agent.alerts()).filter(({ contact, at }) => contact === name && at >= from && at <= to);
+  return [...views, ...alerts.map(alertView)].sort((a, b) => a.at - b.at);
+}
+
+export function lineView(line: Line, own: string, whole = false): LineView {
+  return line.own ? sentView(line.message, own, whole) : cameView(line.message, whole);
+}
+
+const nothing = { expectsReply: false, verified: false, tier: "unknown", human: false, files: [] } as const;
+
+function alertView({ at, kind, text }: Alert): LineView {
+  return {
+    ...nothing,
+    kind: "alert",
+    id: `${kind} ${at}`,
+    at,
+    from: FROM_HEARD,
+    ...shown(text, true),
+    state: kind,
+    files: [],
+  };
+}
+
+function sentView(message: SentEntry, own: string, whole: boolean): LineView {
+  const { id, createdAt: at, state, reason, counts, expectsReply, replyTo, bytes, isKept, contentType } = message;
+  const files = (message.files ?? []).map(({ name, bytes, state, done }): FileView => ({ name, bytes, state, done }));
+  const instead = isKept ? noText(message.body, bytes, contentType) : "the text is kept no longer";
+  return {
+    ...nothing,
+    kind: "sent",
+    id,
+    at,
+    from: own,
+    ...shown(message.body, whole),
+    ...(instead === undefined ? {} : { instead }),
+    state,
+    ...(reason === undefined ? {} : { reason }),
+    ...(counts === undefined ? {} : { counts }),
+    expectsReply,
+    ...(replyTo === undefined ? {} : { replyTo }),
+    files,
+  };
+}
+
+export function cameView(message: Message & Partial<Pick<InboxEntry, "state" | "reason">>, whole = false): LineView {
+  const { id, receivedAt: at, from, bytes, contentType, expectsReply, replyTo, verified, trust } = message;
+  const { state = "waits", reason } = message;
+  const files = message.files.map(({ name, bytes }): FileView => ({ name, bytes }));
+  const instead = noText(message.body, bytes, contentType);
+  return {
+    kind: "came",
+    id,
+    at,
+    from,
+    ...shown(message.body, whole),
+    ...(instead === undefined ? {} : { instead }),
+    state,
+    ...(reason === undefined ? {} : { reason }),
+    expectsReply,
+    ...(replyTo === undefined ? {} : { replyTo }),
+    verified,
+    tier: trust,
+    human: (message as { human?: boolean }).human === true,
+    files,
+  };
+}
+
+export function deadView(letter: DeadLetter): LineView {
+  return { ...cameView({ ...letter, state: "failed" }), at: letter.failedAt };
+}
+
+function shown(body: string, whole: boolean): Pick<LineView, "body" | "more"> {
+  if (whole || body.length <= SHOWN) return { body, more: 0 };
+  return { body: body.slice(0, SHOWN).toWellFormed(), more: body.length - SHOWN };
+}
+
+function noText(body: string, bytes: Uint8Array, contentType: string): string | undefined {
+  if (body === "" && bytes.length > 0) return `${bytes.length} bytes of ${contentType}`;
+  return undefined;
+}

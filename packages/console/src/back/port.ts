@@ -1,0 +1,215 @@
+/** What the page asks of the place where agents live, and what it is told: values of JSON alone, so that it may be another process. */
+
+/** Why something could not be done, in the words of the command line. */
+export interface Problem {
+  code: string;
+  message: string;
+  hint?: string;
+}
+
+/** An agent, and what waits for its owner. Of one that cannot be opened only `problem` is known. */
+export interface AgentView {
+  name: string;
+  fingerprint: string;
+  server: string;
+  /** Messages that wait for a handler. */
+  unread: number;
+  /** Questions of others that nobody has answered. */
+  questions: number;
+  /** What was sent and is not at the relay, for whatever reason. */
+  stuck: number;
+  dead: number;
+  /** Requests, invitations, changed keys and pairings: what only the owner can decide. */
+  decisions: number;
+  link: { state: "connected" | "reconnecting" | "waiting" | "unknown"; detail: string };
+  problem?: Problem;
+}
+
+export interface ConversationView {
+  /** A name, or `@GROUP`. */
+  with: string;
+  /** Unix milliseconds, as all times here. */
+  at: number;
+  messages: number;
+  unread: number;
+  tier: Tier;
+  verified: boolean;
+  stopped: boolean;
+}
+
+export type Tier = "unknown" | "known" | "verified" | "trusted";
+
+export interface FileView {
+  name: string;
+  bytes: number;
+  /** Of a file that was sent: how far it is. */
+  state?: string;
+  done?: number;
+}
+
+/** A message, or an alert where it came. */
+export interface LineView {
+  kind: "came" | "sent" | "alert";
+  id: string;
+  at: number;
+  from: string;
+  body: string;
+  /** Characters of it that are not shown here. */
+  more: number;
+  /** It is no text, or its text is kept no longer: what is shown instead of it. */
+  instead?: string;
+  state: string;
+  reason?: string;
+  /** Of a message to a group: how many of how many have it, and have handled it. */
+  counts?: { all: number; received: number; handled: number; failed: number };
+  expectsReply: boolean;
+  replyTo?: string;
+  verified: boolean;
+  tier: Tier;
+  human: boolean;
+  files: FileView[];
+}
+
+export interface ContactView {
+  name: string;
+  fingerprint: string;
+  tier: Tier;
+  verified: boolean;
+  blocked: boolean;
+  stopped?: "identity_changed" | "device_changed";
+  newFingerprint?: string;
+}
+
+export interface RequestView {
+  name: string;
+  fingerprint: string;
+  messages: number;
+  at: number;
+}
+
+/** What waits for a person, by kind. */
+export interface TodoView {
+  requests: RequestView[];
+  /** Contacts of which more has come than the guards let through. */
+  guarded: { name: string; messages: number; at: number }[];
+  invitations: GroupView[];
+  questions: LineView[];
+  dead: LineView[];
+  changed: ContactView[];
+  pairings: PairingView[];
+  outbox: { id: string; to: string; at: number; state: string; reason?: string; files: FileView[] }[];
+}
+
+export interface PairingView {
+  id: string;
+  state: string;
+  expiresAt: number;
+  by?: { name: string; fingerprint: string };
+}
+
+export interface GroupView {
+  name: string;
+  about: string;
+  state: "active" | "invited" | "founding";
+  admins: string[];
+  members: string[];
+  inviter?: string;
+  isAdmin: boolean;
+  isLapsed: boolean;
+}
+
+export interface MemberView {
+  name: string;
+  isAdmin: boolean;
+  isSelf: boolean;
+  tier: Tier;
+  verified: boolean;
+  isChanged: boolean;
+}
+
+export interface FoundView {
+  with: string;
+  id: string;
+  at: number;
+  own: boolean;
+  excerpt: string;
+  from: number;
+  to: number;
+}
+
+export interface HealthView {
+  checks: { name: string; ok: boolean; text: string; hint?: string }[];
+  versions: Record<string, string>;
+  limits: Record<string, number>;
+  alerts: { at: number; kind: string; text: string; count: number }[];
+  /** The last 24 hours, the oldest first. Latencies from send to handled in milliseconds, where something was handled. */
+  hours: { at: number; came: number; sent: number; p50?: number; p95?: number }[];
+}
+
+/** A file that the page gives. */
+export interface FileGiven {
+  name: string;
+  type: string;
+  blob: Blob;
+}
+
+/** What a call may bring besides, and what stops it. */
+export interface CallOptions {
+  files?: FileGiven[];
+  signal?: AbortSignal;
+}
+
+/** What each method gives back. What it takes stands in {@link methods}. */
+export interface Answers {
+  agents: AgentView[];
+  conversations: ConversationView[];
+  lines: LineView[];
+  whole: { body: string };
+  send: { id: string };
+  reply: { id: string };
+  settle: null;
+  todo: TodoView;
+  shown: LineView[];
+  decide: { messages: number };
+  dead: null;
+  outbox: null;
+  contacts: ContactView[];
+  contact: ContactView;
+  verify: ContactView;
+  card: { fingerprint: string; line?: string };
+  pair: { line: string; id: string; expiresAt: number };
+  takeLine: { with: string; state: string };
+  pairing: null;
+  groups: GroupView[];
+  members: MemberView[];
+  group: null;
+  search: FoundView[];
+  health: HealthView;
+}
+
+export type Method = keyof Answers;
+
+/** The place where agents live. */
+export interface Back {
+  /** What the page says of where it is: which agents these are, and whom one trusts. */
+  readonly place: "machine" | "browser";
+  /** @throws BackError */
+  call<M extends Method>(method: M, given: Given<M>, options?: CallOptions): Promise<Answers[M]>;
+  /** A file of a message that has come, whole. @throws BackError */
+  file(given: { agent: string; id: string; index: number }, signal?: AbortSignal): Promise<Blob>;
+  /** Names of agents of which something has changed, as it does; "" where that may be all of them. Ends when `signal` aborts. @throws BackError */
+  changes(signal: AbortSignal): AsyncIterable<string>;
+}
+
+export class BackError extends Error {
+  override name = "BackError";
+  readonly code: string;
+  readonly hint: string | undefined;
+  constructor({ code, message, hint }: Problem) {
+    super(message);
+    this.code = code;
+    this.hint = hint;
+  }
+}
+
+import type { Given } from "./methods.ts";

@@ -1,0 +1,145 @@
+/** Agents, contacts, groups and what waits for a person, as the page shows them. */
+import type { Agent, Contact, Group, LinkEvent, Request } from "@aimessage/sdk";
+import { cameView, deadView } from "./lines.ts";
+import type { AgentView, ContactView, ConversationView, GroupView, TodoView } from "./port.ts";
+
+/** Questions and letters that are shown at once. */
+const SHOWN = 100;
+
+export async function agentView(agent: Agent, link: AgentView["link"]): Promise<AgentView> {
+  const [outbox, pending, unread, dead, decisions] = await Promise.all([
+    agent.outbox.list(),
+    openQuestions(agent),
+    agent.unhandled(),
+    agent.deadLetters.count(),
+    decisionsOf(agent),
+  ]);
+  return {
+    name: agent.username,
+    fingerprint: agent.fingerprint,
+    server: agent.server,
+    unread,
+    questions: pending.length,
+    stuck: outbox.filter(({ state }) => state === "queued").length,
+    dead,
+    decisions,
+    link,
+  };
+}
+
+/** How the link of an agent stands, by what it has said last. */
+export function linkView(event: LinkEvent | undefined): AgentView["link"] {
+  return event === undefined ? { state: "unknown", detail: "" } : { state: event.state, detail: event.detail };
+}
+
+async function decisionsOf(agent: Agent): Promise<number> {
+  const [requests, guarded, groups, contacts, lines] = await Promise.all([
+    agent.requests.list(),
+    agent.guard.list(),
+    agent.groups.list(),
+    agent.contacts(),
+    agent.pairing.lines(),
+  ]);
+  const invitations = groups.filter(({ state }) => state === "invited").length;
+  const changed = contacts.filter(({ stopped }) => stopped !== undefined).length;
+  const asked = lines.filter(({ state }) => state === "asked").length;
+  return requests.length + guarded.length + invitations + changed + asked;
+}
+
+async function openQuestions(agent: Agent) {
+  return (await agent.pending({ limit: SHOWN })).filter(({ expectsReply }) => expectsReply);
+}
+
+export async function conversationViews(agent: Agent): Promise<ConversationView[]> {
+  const [all, contacts, groups] = await Promise.all([
+    agent.conversations.list(),
+    agent.contacts(),
+    agent.groups.list(),
+  ]);
+  const known = new Map(contacts.map((contact) => [contact.username, contact]));
+  const views = all.map(({ with: name, at, messages, unhandled }): ConversationView => {
+    const contact = known.get(name);
+    const tier = contact?.tier ?? "unknown";
+    const [verified, stopped] = [contact?.verified === true, contact?.stopped !== undefined];
+    return { with: name, at, messages, unread: unhandled, tier, verified, stopped };
+  });
+  // Whoever was never written to can be.
+  const there = new Set(views.map(({ with: name }) => name));
+  const empty = [
+    ...contacts.map(({ username, tier, verified }) => ({ with: username, tier, verified })),
+    ...groups
+      .filter(({ state }) => state === "active")
+      .map(({ name }) => ({ with: `@${name}`, tier: "known" as const, verified: false })),
+  ];
+  for (const each of empty)
+    if (!there.has(each.with)) views.push({ ...each, at: 0, messages: 0, unread: 0, stopped: false });
+  return views;
+}
+
+export async function todoView(agent: Agent): Promise<TodoView> {
+  const [requests, guarded, groups, questions, dead, contacts, lines, outbox] = await Promise.all([
+    agent.requests.list(),
+    agent.guard.list(),
+    agent.groups.list(),
+    openQuestions(agent),
+    agent.deadLetters.list(),
+    agent.contacts(),
+    agent.pairing.lines(),
+    agent.outbox.list(),
+  ]);
+  return {
+    requests: requests.map(requestView),
+    guarded: guarded.map(({ username: name, messages, lastAt: at }) => ({ name, messages, at })),
+    invitations: groups.filter(({ state }) => state === "invited").map((group) => groupView(group, agent.username)),
+    questions: questions.map((question) => cameView(question)),
+    dead: dead.slice(-SHOWN).map(deadView),
+    changed: contacts.filter(({ stopped }) => stopped !== undefined).map(contactView),
+    pairings: lines
+      .filter(({ state }) => state === "asked" || state === "open")
+      .map(({ id, state, expiresAt, by }) => ({
+        id,
+        state,
+        expiresAt,
+        ...(by === undefined ? {} : { by: { name: by.username, fingerprint: by.fingerprint } }),
+      })),
+    outbox: outbox.slice(0, SHOWN).map(({ id, to, createdAt: at, state, reason, files = [] }) => ({
+      id,
+      to,
+      at,
+      state,
+      ...(reason === undefined ? {} : { reason }),
+      files: files.map(({ name, bytes, state, done }) => ({ name, bytes, state, done })),
+    })),
+  };
+}
+
+function requestView({ username: name, fingerprint, messages, lastAt: at }: Request): TodoView["requests"][number] {
+  return { name, fingerprint, messages, at };
+}
+
+export function contactView(contact: Contact): ContactView {
+  const { username: name, fingerprint, tier, verified, blocked, stopped, newFingerprint } = contact;
+  return {
+    name,
+    fingerprint,
+    tier,
+    verified,
+    blocked,
+    ...(stopped === undefined ? {} : { stopped }),
+    ...(newFingerprint === undefined ? {} : { newFingerprint }),
+  };
+}
+
+export function groupView(group: Group, own: string): GroupView {
+  const { name, about, state, admins, members, inviter, isLapsed } = group;
+  return {
+    name,
+    about,
+    state,
+    admins,
+    members,
+    ...(inviter === undefined ? {} : { inviter }),
+    isAdmin: admins.includes(own.toLowerCase()),
+    isLapsed,
+  };
+}

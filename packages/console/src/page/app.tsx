@@ -1,0 +1,135 @@
+/** The page: agents at the left, one view of one of them beside. */
+import type { ComponentType, JSX, TargetedMouseEvent } from "preact";
+import type { AgentView } from "../back/port.ts";
+import { ProblemBox } from "./parts/problem.tsx";
+import { LinkDialog } from "./parts/text.tsx";
+import { visible } from "./parts/words.ts";
+import { agent, agents, announced, hrefOf, outage, problem, route, type View } from "./state.ts";
+import { Groups } from "./views/groups.tsx";
+import { Health } from "./views/health.tsx";
+import { Search } from "./views/search.tsx";
+import { Talk } from "./views/talk.tsx";
+import { Todo } from "./views/todo.tsx";
+import { Verify } from "./views/verify.tsx";
+
+const views: Record<View, { title: string; of: ComponentType<{ agent: string }> }> = {
+  talk: { title: "Conversations", of: Talk },
+  todo: { title: "To do", of: Todo },
+  verify: { title: "Verify", of: Verify },
+  groups: { title: "Groups", of: Groups },
+  search: { title: "Search", of: Search },
+  health: { title: "Health", of: Health },
+};
+
+export function App(): JSX.Element {
+  const shown = agent.value;
+  const { of: Shown } = views[route.value.view];
+  return (
+    <div class={`app ${route.value.view === "talk" && route.value.with !== undefined ? "deep" : ""}`}>
+      <a class="skip" href="#main" onClick={(event) => skip(event)}>
+        To the content
+      </a>
+      <Agents />
+      <main
+        id="main"
+        tabIndex={-1}
+        aria-label={shown === undefined ? "No agent" : `${shown.name}: ${views[route.value.view].title}`}
+      >
+        {outage.value !== undefined && <ProblemBox problem={outage.value} />}
+        {problem.value !== undefined && (
+          <ProblemBox problem={problem.value}>
+            <button type="button" class="quiet" onClick={() => (problem.value = undefined)}>
+              Close
+            </button>
+          </ProblemBox>
+        )}
+        {shown === undefined && agents.value !== undefined && <p class="empty">There is no such agent here.</p>}
+        {shown?.problem !== undefined && <ProblemBox problem={shown.problem} />}
+        {shown !== undefined && shown.problem === undefined && <Shown key={shown.name} agent={shown.name} />}
+      </main>
+      <LinkDialog />
+      <p class="unseen" role="status" aria-live="polite">
+        {announced.value}
+      </p>
+    </div>
+  );
+}
+
+/** The address says where one is, so that it is not changed for a jump within the page. */
+function skip(event: TargetedMouseEvent<HTMLAnchorElement>): void {
+  event.preventDefault();
+  document.querySelector<HTMLElement>("#main")?.focus();
+}
+
+function Agents(): JSX.Element {
+  return (
+    <nav class="agents" aria-label="Agents">
+      <h1>AI Message</h1>
+      {agents.value === undefined && <p class="empty">Looking</p>}
+      {agents.value?.map((each) => (
+        <One key={each.name} agent={each} />
+      ))}
+      <p class="meta keys">
+        <kbd>j</kbd> <kbd>k</kbd> move, <kbd>r</kbd> reply, <kbd>/</kbd> search, <kbd>Esc</kbd> leave
+      </p>
+    </nav>
+  );
+}
+
+function One({ agent: each }: { agent: AgentView }): JSX.Element {
+  const isCurrent = each.name === route.value.agent;
+  const todo = each.decisions + each.questions + each.dead + each.stuck;
+  return (
+    <section aria-label={each.name} class={isCurrent ? "agent current" : "agent"}>
+      <h2>
+        <a href={hrefOf({ agent: each.name, view: "talk" })}>{visible(each.name)}</a>
+        <LinkDot agent={each} />
+      </h2>
+      <p class="counts">
+        <Count of={each.unread} word="unread" />
+        <Count of={each.questions} word="asked" />
+        <Count of={each.stuck} word="stuck" />
+        <Count of={each.dead} word="dead" />
+        <Count of={each.decisions} word="to decide" />
+      </p>
+      {isCurrent && each.problem === undefined && (
+        <ul>
+          {(Object.keys(views) as View[]).map((view) => (
+            <li key={view}>
+              <a
+                href={hrefOf({ agent: each.name, view })}
+                aria-current={view === route.value.view ? "page" : undefined}
+              >
+                {views[view].title}
+                {view === "todo" && todo > 0 && <span class="count">{todo}</span>}
+                {view === "talk" && each.unread > 0 && <span class="count">{each.unread}</span>}
+              </a>
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+function Count({ of, word }: { of: number; word: string }): JSX.Element | null {
+  return of === 0 ? null : (
+    <span>
+      {of} {word}
+    </span>
+  );
+}
+
+const LINKS: Record<AgentView["link"]["state"], string> = {
+  connected: "connected to its relay",
+  reconnecting: "no way to its relay",
+  waiting: "another process talks to its relay",
+  unknown: "its link is not known yet",
+};
+
+function LinkDot({ agent: { link, problem: why } }: { agent: AgentView }): JSX.Element {
+  const text = why === undefined ? LINKS[link.state] : "cannot be opened";
+  return (
+    <span class={`dot ${why === undefined ? link.state : "reconnecting"}`} role="img" aria-label={text} title={text} />
+  );
+}

@@ -1,0 +1,121 @@
+/** The port over HTTP, to the process of this machine that has opened the agents. */
+import type { Given } from "../back/methods.ts";
+import {
+  type Answers,
+  type Back,
+  BackError,
+  type CallOptions,
+  type FileGiven,
+  type Method,
+  type Problem,
+} from "../back/port.ts";
+
+/** Where this tab has its token; another tab has another one. */
+const TOKEN = "aimessage token";
+/** Nothing was heard of the server for so long, though it says something sooner. Milliseconds. */
+const SILENT_MS = 40_000;
+
+export class HttpBack implements Back {
+  readonly place = "machine";
+  readonly #token: string;
+
+  private constructor(token: string) {
+    this.#token = token;
+  }
+
+  /** Takes the code out of the address, where it has been for a moment, and has it exchanged. @throws BackError */
+  static async open(): Promise<HttpBack> {
+    const code = location.hash.slice(1);
+    if (code !== "" && !code.startsWith("/")) {
+      history.replaceState(null, "", location.pathname);
+      const { token } = (await answerOf(
+        await fetch("/api/session", { method: "POST", body: JSON.stringify({ code }) }).catch(away),
+      )) as { token: string };
+      sessionStorage.setItem(TOKEN, token);
+    }
+    const token = sessionStorage.getItem(TOKEN);
+    if (token !== null) return new HttpBack(token);
+    throw new BackError({
+      code: "unauthorized",
+      message: "this page was not opened by the console's own link",
+      hint: "run: aimessage console",
+    });
+  }
+
+  async call<M extends Method>(
+    method: M,
+    given: Given<M>,
+    { files = [], signal }: CallOptions = {},
+  ): Promise<Answers[M]> {
+    const uploads = files.map((file) => ({ file, id: crypto.randomUUID() }));
+    const asked =
+      files.length === 0
+        ? { given }
+        : { given, files: uploads.map(({ id, file: { name, type } }) => ({ id, name, type })) };
+    const answered = this.#fetch(`/api/${method}`, {
+      body: JSON.stringify(asked),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    await Promise.all([answered, ...uploads.map((upload) => this.#upload(upload))]);
+    return ((await answerOf(await answered)) as { answer: Answers[M] }).answer;
+  }
+
+  async file(given: { agent: string; id: string; index: number }, signal?: AbortSignal): Promise<Blob> {
+    const response = await this.#fetch("/api/file", {
+      body: JSON.stringify(given),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    if (!response.ok) await answerOf(response);
+    return response.blob().catch(away);
+  }
+
+  async *changes(signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+    const silence = new AbortController();
+    const until = AbortSignal.any([signal, silence.signal]);
+    const response = await this.#fetch("/api/changes", { method: "GET", signal: until });
+    if (!response.ok || response.body === null) return void (await answerOf(response));
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const timer = setTimeout(() => silence.abort(), SILENT_MS);
+      const { done, value = "" } = await reader
+        .read()
+        .catch(away)
+        .finally(() => clearTimeout(timer));
+      if (done) return;
+      const lines = (rest + value).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        const { agent } = JSON.parse(line) as { agent: string | null };
+        if (agent !== null) yield agent;
+      }
+    }
+  }
+
+  async #upload({ file: { blob }, id }: { file: FileGiven; id: string }): Promise<void> {
+    await answerOf(await this.#fetch(`/api/upload?id=${id}`, { body: blob })).catch((error: unknown) => {
+      // The answer to the message says more.
+      if (error instanceof BackError && error.code !== "internal") throw error;
+    });
+  }
+
+  async #fetch(path: string, init: RequestInit): Promise<Response> {
+    const headers = { authorization: `Bearer ${this.#token}` };
+    return fetch(path, { method: "POST", ...init, headers, cache: "no-store", credentials: "omit" }).catch(away);
+  }
+}
+
+function away(cause: unknown): never {
+  if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
+  throw new BackError({
+    code: "away",
+    message: "the console does not answer",
+    hint: "it may have been ended: run aimessage console again",
+  });
+}
+
+async function answerOf(response: Response): Promise<unknown> {
+  const value = (await response.json().catch(away)) as { error?: Problem };
+  if (response.ok) return value;
+  throw new BackError(value.error ?? { code: "internal", message: `the console has answered ${response.status}` });
+}

@@ -1,0 +1,113 @@
+/** What the page knows, and where in it one is. */
+import { computed, effect, signal } from "@preact/signals";
+import { type AgentView, type Back, BackError, type Problem } from "../back/port.ts";
+
+export type View = "talk" | "todo" | "verify" | "groups" | "search" | "health";
+
+/** Which agent, which view, and in conversations with whom. */
+export interface Route {
+  agent: string | undefined;
+  view: View;
+  with: string | undefined;
+}
+
+const VIEWS: readonly string[] = ["talk", "todo", "verify", "groups", "search", "health"];
+/** A place that cannot be reached is tried again. Milliseconds. */
+const AGAIN_MS = 1_000;
+
+export const back = signal<Back | undefined>(undefined);
+/** Undefined until they are known. */
+export const agents = signal<AgentView[] | undefined>(undefined);
+export const route = signal<Route>(routeOf(location.hash));
+/** What could not be done last. */
+export const problem = signal<Problem | undefined>(undefined);
+/** There is no way to the agents just now, or none any more. */
+export const outage = signal<Problem | undefined>(undefined);
+/** What is said to those who do not see it. */
+export const announced = signal("");
+/** Counts changes of the agent that is shown. */
+export const revision = signal(0);
+
+export const agent = computed(() => agents.value?.find(({ name }) => name === route.value.agent));
+
+function routeOf(hash: string): Route {
+  const [, name = "", view = "", who = ""] = hash.split("/").map((part) => decode(part.replace(/^#/, "")));
+  return {
+    agent: name === "" ? undefined : name,
+    view: VIEWS.includes(view) ? (view as View) : "talk",
+    with: who === "" ? undefined : who,
+  };
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
+}
+
+/** The address of a place in the page. */
+export function hrefOf({ agent: name = route.value.agent, view, with: who }: Partial<Route> & { view: View }): string {
+  return `#/${[name ?? "", view, ...(who === undefined ? [] : [who])].map(encodeURIComponent).join("/")}`;
+}
+
+export function go(to: Partial<Route> & { view: View }): void {
+  location.hash = hrefOf(to);
+}
+
+/** Does something, and says what is wrong with it. @returns undefined where something is */
+export async function attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    const value = await work();
+    problem.value = undefined;
+    return value;
+  } catch (error) {
+    problem.value = explained(error);
+    return undefined;
+  }
+}
+
+export function explained(error: unknown): Problem {
+  if (error instanceof BackError)
+    return { code: error.code, message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) };
+  return { code: "internal", message: error instanceof Error ? error.message : String(error) };
+}
+
+/** Begins: follows addresses, and what changes. */
+export async function start(from: Back): Promise<void> {
+  back.value = from;
+  addEventListener("hashchange", () => (route.value = routeOf(location.hash)));
+  await refresh(from);
+  effect(() => {
+    // Another agent is shown: all that is known is of the one before.
+    void route.value.agent;
+    revision.value = revision.peek() + 1;
+  });
+  for (;;) {
+    try {
+      for await (const name of from.changes(new AbortController().signal)) {
+        outage.value = undefined;
+        await refresh(from);
+        if (name === "" || name === route.value.agent) revision.value += 1;
+      }
+      outage.value = { code: "away", message: "the console has ended", hint: "run: aimessage console" };
+    } catch (error) {
+      outage.value = explained(error);
+    }
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+  }
+}
+
+async function refresh(from: Back): Promise<void> {
+  const before = new Map(agents.value?.map((each) => [each.name, each]));
+  const now = await from.call("agents", {});
+  agents.value = now;
+  const [only] = now;
+  if (route.value.agent === undefined && only !== undefined)
+    location.replace(hrefOf({ agent: only.name, view: "talk" }));
+  for (const { name, unread } of now) {
+    const more = unread - (before.get(name)?.unread ?? unread);
+    if (more > 0) announced.value = `${name}: ${more === 1 ? "a new message" : `${more} new messages`}`;
+  }
+}

@@ -1,0 +1,78 @@
+/** Search over the texts that are kept, where the agents live: the relay never hears what is looked for. */
+import { useSignal } from "@preact/signals";
+import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import type { FoundView } from "../../back/port.ts";
+import { followKeys } from "../keys.ts";
+import { many, visible, when } from "../parts/words.ts";
+import { attempt, back, hrefOf } from "../state.ts";
+
+/** Who types on is not asked for each letter. Milliseconds. */
+const PAUSE_MS = 200;
+
+export function Search({ agent }: { agent: string }): JSX.Element {
+  const text = useSignal("");
+  const found = useSignal<FoundView[] | undefined>(undefined);
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus(), []);
+  useEffect(() => {
+    if (text.value === "") {
+      found.value = undefined;
+      return;
+    }
+    const asked = text.value;
+    const timer = setTimeout(async () => {
+      const all = await attempt(async () => back.value?.call("search", { agent, text: asked }));
+      if (text.value === asked) found.value = all;
+    }, PAUSE_MS);
+    return () => clearTimeout(timer);
+  }, [text.value, agent]);
+  useEffect(() => followKeys({ next: () => move(1), previous: () => move(-1), isFor: () => true }), []);
+  return (
+    <div class="page">
+      <h2>Search</h2>
+      <input
+        ref={field}
+        type="search"
+        aria-label="Text to look for"
+        placeholder="In all texts that are kept"
+        value={text.value}
+        dir="auto"
+        onInput={(event) => (text.value = event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Escape") event.currentTarget.blur();
+          if (event.key === "ArrowDown" || event.key === "Enter") move(1);
+        }}
+      />
+      <p role="status">
+        {found.value === undefined
+          ? ""
+          : found.value.length === 100
+            ? "The newest 100"
+            : many(found.value.length, "message")}
+      </p>
+      <ul class="found">
+        {found.value?.map((each) => (
+          <li key={`${each.own} ${each.id}`}>
+            <a href={hrefOf({ agent, view: "talk", with: each.with })}>
+              <span class="meta">
+                {each.own ? `To ${visible(each.with)}` : visible(each.with)}, {when(each.at)}
+              </span>
+              <span class="text" dir="auto">
+                {each.excerpt.slice(0, each.from)}
+                <mark>{each.excerpt.slice(each.from, each.to)}</mark>
+                {each.excerpt.slice(each.to)}
+              </span>
+            </a>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function move(by: number): void {
+  const links = [...document.querySelectorAll<HTMLElement>(".found a")];
+  const at = links.indexOf(document.activeElement as HTMLElement);
+  links[Math.max(0, Math.min(links.length - 1, at + by))]?.focus();
+}

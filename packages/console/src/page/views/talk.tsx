@@ -1,0 +1,180 @@
+/** Conversations: with whom, and one of them. */
+import { useSignal } from "@preact/signals";
+import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import type { LineView } from "../../back/port.ts";
+import { Composer } from "../parts/composer.tsx";
+import { exportConversation, MessageLine } from "../parts/message-line.tsx";
+import { ProblemBox } from "../parts/problem.tsx";
+import { useAsked } from "../parts/use-asked.ts";
+import { WindowList } from "../parts/window-list.tsx";
+import { many, visible, when } from "../parts/words.ts";
+import { followKeys } from "../keys.ts";
+import { attempt, back, go, hrefOf, route } from "../state.ts";
+
+export function Talk({ agent }: { agent: string }): JSX.Element {
+  const { with: name } = route.value;
+  return (
+    <div class={`talk ${name === undefined ? "list" : "one"}`}>
+      <Conversations agent={agent} current={name} />
+      {name === undefined ? (
+        <p class="empty wide">Choose a conversation, or write to somebody new.</p>
+      ) : (
+        <Conversation key={`${agent} ${name}`} agent={agent} with={name} />
+      )}
+    </div>
+  );
+}
+
+function Conversations({ agent, current }: { agent: string; current: string | undefined }): JSX.Element {
+  const { value: all, problem } = useAsked(`conversations ${agent}`, (from) => from.call("conversations", { agent }));
+  const typed = useSignal("");
+  useEffect(() =>
+    followKeys({
+      next: () => move(1),
+      previous: () => move(-1),
+      isFor: () => route.value.with === undefined,
+    }),
+  );
+  const move = (by: number): void => {
+    const links = [...document.querySelectorAll<HTMLElement>(".conversations a")];
+    const at = links.indexOf(document.activeElement as HTMLElement);
+    links[Math.max(0, Math.min(links.length - 1, at + by))]?.focus();
+  };
+  return (
+    <nav class="conversations" aria-label="Conversations">
+      <form
+        class="row"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (typed.value.trim() !== "") go({ agent, view: "talk", with: typed.value.trim() });
+          typed.value = "";
+        }}
+      >
+        <input
+          aria-label="Write to a name or @group"
+          placeholder="Name or @group"
+          value={typed.value}
+          onInput={(event) => (typed.value = event.currentTarget.value)}
+        />
+        <button type="submit" class="quiet">
+          Write
+        </button>
+      </form>
+      {problem !== undefined && <ProblemBox problem={problem} />}
+      {all?.length === 0 && <p class="empty">Nobody was written to yet, and nobody has written.</p>}
+      <ul>
+        {all?.map((each) => (
+          <li key={each.with}>
+            <a
+              href={hrefOf({ agent, view: "talk", with: each.with })}
+              aria-current={each.with === current ? "page" : undefined}
+            >
+              <strong>
+                <bdi>{visible(each.with)}</bdi>
+              </strong>
+              {each.stopped && <span class="tag stopped">key changed</span>}
+              {each.verified && <span class="tag verified">verified</span>}
+              <span class="meta">
+                {each.messages === 0 ? "no messages" : `${many(each.messages, "message")}, ${when(each.at)}`}
+              </span>
+              {each.unread > 0 && <span class="count">{each.unread} unread</span>}
+            </a>
+          </li>
+        ))}
+      </ul>
+    </nav>
+  );
+}
+
+function Conversation({ agent, with: name }: { agent: string; with: string }): JSX.Element {
+  const lines = useSignal<LineView[]>([]);
+  const isWhole = useSignal(false);
+  const isAsking = useRef(false);
+  const current = useSignal<string | undefined>(undefined);
+  const answers = useSignal<LineView | undefined>(undefined);
+  const { value: newest, problem } = useAsked(`lines ${agent} ${name}`, async (from) => {
+    const page = await from.call("lines", { agent, with: name });
+    const known = new Set(page.map(({ id }) => id));
+    // What is not in the newest page may still have changed.
+    const open = lines.peek().filter(({ id, kind, state }) => kind !== "alert" && !known.has(id) && !isFinal(state));
+    const ids = open.slice(-500).map(({ id }) => id);
+    return ids.length === 0 ? page : [...(await from.call("lines", { agent, with: name, ids })), ...page];
+  });
+  useEffect(() => {
+    if (newest !== undefined) lines.value = merged(lines.peek(), newest);
+  }, [newest]);
+  const older = async (): Promise<void> => {
+    const first = lines.peek().find(({ kind }) => kind !== "alert");
+    const from = back.peek();
+    if (isAsking.current || isWhole.peek() || first === undefined || from === undefined) return;
+    isAsking.current = true;
+    const page = await attempt(() => from.call("lines", { agent, with: name, before: first.id }));
+    isAsking.current = false;
+    if (page === undefined) return;
+    isWhole.value = page.length === 0;
+    if (page.length > 0) lines.value = merged(lines.peek(), page);
+  };
+  const move = (by: number): void => {
+    const all = lines.peek();
+    const at = current.peek() === undefined ? all.length : all.findIndex(({ id }) => id === current.peek());
+    const next = all[Math.max(0, Math.min(all.length - 1, at + by))];
+    current.value = next?.id;
+    requestAnimationFrame(() => {
+      const row = [...document.querySelectorAll<HTMLElement>("[data-line]")].find(
+        ({ dataset }) => dataset["line"] === next?.id,
+      );
+      row?.focus();
+    });
+  };
+  const reply = (): void => {
+    const all = lines.peek().filter(({ kind }) => kind === "came");
+    answers.value = all.find(({ id }) => id === current.peek()) ?? all.at(-1);
+    document.querySelector<HTMLElement>("#write")?.focus();
+  };
+  useEffect(() => followKeys({ next: () => move(1), previous: () => move(-1), reply, isFor: () => true }), [name]);
+  return (
+    <section class="conversation" aria-label={`Conversation with ${name}`}>
+      <header class="row">
+        <a class="back" href={hrefOf({ agent, view: "talk" })}>
+          All conversations
+        </a>
+        <h2>
+          <bdi>{visible(name)}</bdi>
+        </h2>
+        <button type="button" class="quiet" onClick={() => void exportConversation(agent, name)}>
+          Export
+        </button>
+      </header>
+      {problem !== undefined && <ProblemBox problem={problem} />}
+      <WindowList
+        items={lines.value}
+        keyOf={({ id }) => id}
+        label={`Messages with ${name}`}
+        shown={current.value}
+        onBeginning={() => void older()}
+        row={(line) => (
+          <MessageLine
+            line={line}
+            agent={agent}
+            with={name}
+            isCurrent={line.id === current.value}
+            onReply={(to) => (answers.value = to)}
+          />
+        )}
+      />
+      <Composer agent={agent} to={name} answers={answers.value} onDone={() => (answers.value = undefined)} />
+    </section>
+  );
+}
+
+function isFinal(state: string): boolean {
+  return !["queued", "stored", "received", "unhandled"].includes(state);
+}
+
+/** Each once, as it was told last, by time. */
+function merged(before: readonly LineView[], now: readonly LineView[]): LineView[] {
+  const all = new Map(before.map((line) => [line.id, line]));
+  for (const line of now) all.set(line.id, line);
+  return [...all.values()].sort((a, b) => a.at - b.at);
+}
