@@ -7,7 +7,7 @@ import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const PACKAGES = ["sdk", "server", "cli"];
+const PACKAGES = ["sdk", "server", "console", "cli"];
 /** What a build writes last, each time. */
 const LAST = join(root, "packages/cli/bundle/LICENSES.txt");
 
@@ -38,5 +38,5 @@ function newerThan(time: number): string | undefined {
   return PACKAGES.flatMap((name) => {
     const folder = join(root, "packages", name, "src");
     return readdirSync(folder, { recursive: true, encoding: "utf8" }).map((path) => join(folder, path));
-  }).find((path) => path.endsWith(".ts") && statSync(path).mtimeMs > time);
+  }).find((path) => /\.(tsx?|css)$/.test(path) && statSync(path).mtimeMs > time);
 }

@@ -72,7 +72,7 @@ function sentView(message: SentEntry, own: string, whole: boolean): LineView {
 }
 
 export function cameView(message: Message & Partial<Pick<InboxEntry, "state" | "reason">>, whole = false): LineView {
-  const { id, receivedAt: at, from, bytes, contentType, expectsReply, replyTo, verified, trust } = message;
+  const { id, receivedAt: at, from, bytes, contentType, expectsReply, replyTo, verified, trust, human } = message;
   const { state = "waits", reason } = message;
   const files = message.files.map(({ name, bytes }): FileView => ({ name, bytes }));
   const instead = noText(message.body, bytes, contentType);
@@ -89,7 +89,7 @@ export function cameView(message: Message & Partial<Pick<InboxEntry, "state" | "
     ...(replyTo === undefined ? {} : { replyTo }),
     verified,
     tier: trust,
-    human: (message as { human?: boolean }).human === true,
+    human,
     files,
   };
 }
