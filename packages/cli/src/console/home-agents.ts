@@ -51,7 +51,7 @@ export class HomeAgents implements OpenAgents, AsyncDisposable {
   /** Where no other process talks to the relay for it, this one does. What ends that is told of by the link's state. */
   async #keepLink(agent: Agent): Promise<void> {
     try {
-      for await (const _news of agent.news({ signal: this.#ended.signal }));
+      for await (const news of agent.news({ signal: this.#ended.signal })) void news;
     } catch {
       // The page shows how its link stands.
     }

@@ -12,6 +12,8 @@ import { agentView, contactView, conversationViews, groupView, linkView, todoVie
 const WAIT_MS = 10_000;
 /** Changes of an agent that come together are told once. Milliseconds. */
 const GATHER_MS = 50;
+/** How long an agent that was registered or removed meanwhile goes unnoticed. Milliseconds. */
+const LOOK_MS = 2_000;
 
 /** Where agents are, opened. */
 export interface OpenAgents {
@@ -167,9 +169,9 @@ export class AgentsBack implements Back {
     }
     try {
       if (method === "agents") return (await this.#views()) as Answers[M];
-      const asked = checked.data as Given<Exclude<Method, "agents">>;
-      const answer = answers[method as Exclude<Method, "agents">] as Answer<never>;
-      return (await answer(await this.#agent(asked.agent), asked as never, more)) as Answers[M];
+      const answer = (answers as Record<Method, Answer<Method>>)[method];
+      const asked = checked.data as Given<Method> & { agent: string };
+      return (await answer(await this.#agent(asked.agent), asked, more)) as Answers[M];
     } catch (error) {
       throw new BackError(problemOf(error));
     }
@@ -206,26 +208,33 @@ export class AgentsBack implements Back {
 
   async *changes(signal: AbortSignal): AsyncGenerator<string, void, undefined> {
     const changed = new Set<string>();
-    let wake = (): void => undefined;
+    let waking = Promise.withResolvers<void>();
     const listener = (agent: string): void => {
       changed.add(agent);
-      wake();
+      waking.resolve();
     };
+    const end = (): void => waking.resolve();
     this.#listeners.add(listener);
-    signal.addEventListener("abort", () => wake());
+    signal.addEventListener("abort", end);
+    let names = "";
     try {
-      await this.#follow();
-      yield "";
       while (!signal.aborted) {
-        if (changed.size === 0) await new Promise<void>((resolve) => (wake = resolve));
-        if (signal.aborted) return;
-        await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
-        const now = [...changed];
+        // Agents that come and go are in no store that is followed.
+        const now = [...(await this.#follow()).keys()].join(" ");
+        if (now !== names) changed.add("");
+        names = now;
+        const told = [...changed];
         changed.clear();
-        yield* now;
+        yield* told;
+        const timer = setTimeout(end, LOOK_MS);
+        await waking.promise;
+        clearTimeout(timer);
+        await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+        waking = Promise.withResolvers();
       }
     } finally {
       this.#listeners.delete(listener);
+      signal.removeEventListener("abort", end);
     }
   }
 

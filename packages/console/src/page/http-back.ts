@@ -73,7 +73,8 @@ export class HttpBack implements Back {
     const silence = new AbortController();
     const until = AbortSignal.any([signal, silence.signal]);
     const response = await this.#fetch("/api/changes", { method: "GET", signal: until });
-    if (!response.ok || response.body === null) return void (await answerOf(response));
+    if (!response.ok) await answerOf(response);
+    if (response.body === null) away(undefined);
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
@@ -82,7 +83,7 @@ export class HttpBack implements Back {
         .read()
         .catch(away)
         .finally(() => clearTimeout(timer));
-      if (done) return;
+      if (done) break;
       const lines = (rest + value).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines) {

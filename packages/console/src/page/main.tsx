@@ -5,7 +5,6 @@ import { HttpBack } from "./http-back.ts";
 import { listenForKeys } from "./keys.ts";
 import { ProblemBox } from "./parts/problem.tsx";
 import { explained, go, route, start } from "./state.ts";
-import "./style.css";
 
 const root = document.querySelector("#app") ?? document.body;
 

@@ -9,6 +9,8 @@ import { hasChromium } from "../../../../test/chromium.ts";
 import { eventually } from "../../../../test/waiting.ts";
 import { ConsoleWorld, goTo } from "./world.ts";
 
+const plain = (text: string): string => text.replaceAll(/\s/g, "");
+
 describe.runIf(hasChromium)("aimessage console", () => {
   let world: ConsoleWorld;
   let page: Page;
@@ -124,7 +126,6 @@ describe.runIf(hasChromium)("aimessage console", () => {
       .locator(".item", { hasText: "another identity key" })
       .locator(".fingerprint")
       .allInnerTexts();
-    const plain = (text: string) => text.replaceAll(/\s/g, "");
     expect(shown.map(plain)).toEqual([before, again.fingerprint].map(plain));
     await page.getByRole("button", { name: "Trust what is shown now" }).click();
     await page.getByRole("button", { name: "Yes" }).click();

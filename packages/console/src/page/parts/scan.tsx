@@ -17,10 +17,10 @@ export function Scan({ onFound }: { onFound: (text: string) => void }): JSX.Elem
   const isOn = useSignal(false);
   const video = useRef<HTMLVideoElement>(null);
   useEffect(() => {
-    if (!isOn.value) return;
     let stream: MediaStream | undefined;
     let timer: number | undefined;
     void attempt(async () => {
+      if (!isOn.value) return;
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
       const picture = video.current;
       if (picture === null || BarcodeDetector === undefined) return;

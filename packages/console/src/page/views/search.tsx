@@ -16,13 +16,10 @@ export function Search({ agent }: { agent: string }): JSX.Element {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current?.focus(), []);
   useEffect(() => {
-    if (text.value === "") {
-      found.value = undefined;
-      return;
-    }
     const asked = text.value;
     const timer = setTimeout(async () => {
-      const all = await attempt(async () => back.value?.call("search", { agent, text: asked }));
+      const all =
+        asked === "" ? undefined : await attempt(async () => back.value?.call("search", { agent, text: asked }));
       if (text.value === asked) found.value = all;
     }, PAUSE_MS);
     return () => clearTimeout(timer);

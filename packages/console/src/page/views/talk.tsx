@@ -31,16 +31,11 @@ function Conversations({ agent, current }: { agent: string; current: string | un
   const typed = useSignal("");
   useEffect(() =>
     followKeys({
-      next: () => move(1),
-      previous: () => move(-1),
+      next: () => moveFocus(1),
+      previous: () => moveFocus(-1),
       isFor: () => route.value.with === undefined,
     }),
   );
-  const move = (by: number): void => {
-    const links = [...document.querySelectorAll<HTMLElement>(".conversations a")];
-    const at = links.indexOf(document.activeElement as HTMLElement);
-    links[Math.max(0, Math.min(links.length - 1, at + by))]?.focus();
-  };
   return (
     <nav class="conversations" aria-label="Conversations">
       <form
@@ -85,6 +80,13 @@ function Conversations({ agent, current }: { agent: string; current: string | un
       </ul>
     </nav>
   );
+}
+
+/** From one conversation to the next. */
+function moveFocus(by: number): void {
+  const links = [...document.querySelectorAll<HTMLElement>(".conversations a")];
+  const at = links.indexOf(document.activeElement as HTMLElement);
+  links[Math.max(0, Math.min(links.length - 1, at + by))]?.focus();
 }
 
 function Conversation({ agent, with: name }: { agent: string; with: string }): JSX.Element {
