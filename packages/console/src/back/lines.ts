@@ -2,8 +2,9 @@
 import type { Agent, Alert, DeadLetter, InboxEntry, Line, Message, SentEntry } from "@aimessage/sdk";
 import type { FileView, LineView } from "./port.ts";
 
-/** Characters of a body that are sent to the page unless more is asked for. */
+/** Characters of a body, and lines, that are sent to the page unless more is asked for. */
 const SHOWN = 4_000;
+const SHOWN_LINES = 60;
 /** Messages that are sent to the page at once; with whole bodies, which may be large, fewer. */
 export const PAGE = 100;
 const WHOLE_PAGE = 20;
@@ -99,8 +100,14 @@ export function deadView(letter: DeadLetter): LineView {
 }
 
 function shown(body: string, whole: boolean): Pick<LineView, "body" | "more"> {
-  if (whole || body.length <= SHOWN) return { body, more: 0 };
-  return { body: body.slice(0, SHOWN).toWellFormed(), more: body.length - SHOWN };
+  if (whole) return { body, more: 0 };
+  let end = -1;
+  for (let line = 0; line < SHOWN_LINES; line++) {
+    end = body.indexOf("\n", end + 1);
+    if (end === -1) break;
+  }
+  const cut = Math.min(SHOWN, end === -1 ? body.length : end);
+  return cut >= body.length ? { body, more: 0 } : { body: body.slice(0, cut).toWellFormed(), more: body.length - cut };
 }
 
 function noText(body: string, bytes: Uint8Array, contentType: string): string | undefined {

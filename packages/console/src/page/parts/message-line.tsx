@@ -1,6 +1,7 @@
 /** One message of a conversation, its state, and what can be done with it. */
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import type { FileView, LineView } from "../../back/port.ts";
 import { attempt, back } from "../state.ts";
 import { ActButton } from "./act-button.tsx";
@@ -17,9 +18,15 @@ interface Props {
 
 export function MessageLine({ line, agent, with: name, isCurrent, onReply }: Props): JSX.Element {
   const whole = useSignal<string | undefined>(undefined);
+  const row = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // Where somebody types nothing is taken away.
+    const { activeElement } = document;
+    if (isCurrent && activeElement?.matches("input, textarea") !== true) row.current?.focus({ preventScroll: true });
+  }, [isCurrent]);
   if (line.kind === "alert")
     return (
-      <article class="line alert" tabIndex={-1} data-line={line.id} aria-current={isCurrent}>
+      <article ref={row} class="line alert" tabIndex={-1} data-line={line.id} aria-current={isCurrent}>
         <p class="meta">{when(line.at)}, this agent was told:</p>
         <Text text={line.body} />
       </article>
@@ -31,7 +38,7 @@ export function MessageLine({ line, agent, with: name, isCurrent, onReply }: Pro
     whole.value = found?.body;
   };
   return (
-    <article class={`line ${line.kind}`} tabIndex={-1} data-line={line.id} aria-current={isCurrent}>
+    <article ref={row} class={`line ${line.kind}`} tabIndex={-1} data-line={line.id} aria-current={isCurrent}>
       <p class="meta">
         <strong>{line.kind === "sent" ? "You" : <bdi>{visible(line.from)}</bdi>}</strong>
         {line.human && <span class="tag">person</span>}

@@ -52,39 +52,43 @@ export function WindowList<T>({ items, keyOf, row, label, shown, onBeginning }: 
   });
   useEffect(() => () => sizes.current?.disconnect(), []);
 
-  useLayoutEffect(() => {
-    const element = box.current;
-    if (element === null) return;
-    if (isAtEnd.current) element.scrollTop = total;
-    else if (anchor.current !== undefined) {
-      const at = items.findIndex((item) => keyOf(item) === anchor.current?.key);
-      if (at >= 0 && Math.abs((tops[at] ?? 0) + anchor.current.by - element.scrollTop) > 1)
-        element.scrollTop = (tops[at] ?? 0) + anchor.current.by;
-    }
-  });
+  /** Where this has scrolled to itself: that is no choice of whoever looks. */
+  const own = useRef(-1);
+  const scroll = (element: HTMLElement, to: number): void => {
+    if (Math.abs(element.scrollTop - to) <= 1) return;
+    element.scrollTop = to;
+    own.current = element.scrollTop;
+  };
   useLayoutEffect(() => {
     const at = items.findIndex((item) => keyOf(item) === shown);
     const element = box.current;
-    if (at === -1 || element === null) return;
+    if (shown === undefined || at === -1 || element === null) return;
     const [from, to] = [tops[at] ?? 0, tops[at + 1] ?? 0];
-    const isSeen = from >= element.scrollTop && to <= element.scrollTop + element.clientHeight;
-    if (!isSeen) {
-      isAtEnd.current = false;
-      anchor.current = undefined;
-      element.scrollTop = Math.max(0, from - NEAR);
-    }
+    if (from >= element.scrollTop && to <= element.scrollTop + element.clientHeight) return;
+    isAtEnd.current = false;
+    anchor.current = { key: shown, by: -NEAR };
   }, [shown]);
+  useLayoutEffect(() => {
+    const element = box.current;
+    if (element === null) return;
+    if (isAtEnd.current) return scroll(element, total);
+    const { key, by = 0 } = anchor.current ?? {};
+    const at = key === undefined ? -1 : items.findIndex((item) => keyOf(item) === key);
+    if (at >= 0) scroll(element, Math.max(0, (tops[at] ?? 0) + by));
+  });
 
   const look = (): void => {
     const element = box.current;
     if (element === null) return;
     const { scrollTop, clientHeight } = element;
     view.value = { top: scrollTop, height: clientHeight };
+    if (scrollTop < NEAR * 5) onBeginning();
+    if (Math.abs(scrollTop - own.current) <= 1) return;
+    own.current = -1;
     isAtEnd.current = scrollTop + clientHeight > total - NEAR;
     const at = Math.max(0, lastBelow(tops, scrollTop));
     const item = items[at];
     anchor.current = item === undefined ? undefined : { key: keyOf(item), by: scrollTop - (tops[at] ?? 0) };
-    if (scrollTop < NEAR * 5) onBeginning();
   };
   useEffect(look, [items.length === 0]);
 

@@ -122,12 +122,6 @@ function Conversation({ agent, with: name }: { agent: string; with: string }): J
     const at = current.peek() === undefined ? all.length : all.findIndex(({ id }) => id === current.peek());
     const next = all[Math.max(0, Math.min(all.length - 1, at + by))];
     current.value = next?.id;
-    requestAnimationFrame(() => {
-      const row = [...document.querySelectorAll<HTMLElement>("[data-line]")].find(
-        ({ dataset }) => dataset["line"] === next?.id,
-      );
-      row?.focus();
-    });
   };
   const reply = (): void => {
     const all = lines.peek().filter(({ kind }) => kind === "came");
