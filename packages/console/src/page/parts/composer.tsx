@@ -105,7 +105,7 @@ export function Composer({ agent, to, answers, onDone }: Props): JSX.Element {
               <button
                 type="button"
                 class="quiet"
-                aria-label={`Leave ${visible(file.name)} out`}
+                aria-label={`Leave out: ${visible(file.name)}`}
                 onClick={() => (files.value = files.value.filter((other) => other !== file))}
               >
                 Leave out

@@ -198,12 +198,8 @@ function Shown({ agent, name }: { agent: string; name: string }): JSX.Element {
   const lines = useSignal<LineView[] | undefined>(undefined);
   if (lines.value === undefined)
     return (
-      <ActButton
-        quiet
-        label={`Show what ${name} has written`}
-        act={async () => (lines.value = await back.value?.call("shown", { agent, name }))}
-      >
-        Show what it has written
+      <ActButton quiet act={async () => (lines.value = await back.value?.call("shown", { agent, name }))}>
+        Show what {name} has written
       </ActButton>
     );
   return (

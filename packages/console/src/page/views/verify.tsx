@@ -115,14 +115,14 @@ function Contact({ agent, contact }: { agent: string; contact: ContactView }): J
           </form>
         )}
         {verified && tier !== "trusted" && (
-          <ActButton quiet label={`Trust ${name}`} act={change("trusted")}>
+          <ActButton quiet label={`Trust it as your own: ${name}`} act={change("trusted")}>
             Trust it as your own
           </ActButton>
         )}
         {tier === "trusted" && (
           <ActButton
             quiet
-            label={`Trust ${name} no more`}
+            label={`Verified only: ${name}`}
             act={async () => back.value?.call("contact", { agent, name, as: "verified" })}
           >
             Verified only
