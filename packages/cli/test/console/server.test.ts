@@ -27,7 +27,11 @@ describe("the console's server", () => {
   afterAll(() => server[Symbol.asyncDispose]());
 
   /** As a program may ask, which no browser holds to anything. */
-  function ask(path: string, { headers = {}, ...options }: RequestOptions = {}, body?: string): Promise<Answer> {
+  function ask(
+    path: string,
+    { headers = {}, ...options }: RequestOptions & { headers?: Record<string, string> } = {},
+    body?: string,
+  ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const asked = request(
         { host: "127.0.0.1", port: origin.port, path, headers: { host: origin.host, ...headers }, ...options },

@@ -62,9 +62,7 @@ describe.runIf(hasChromium)("the console's views", () => {
         { files: [join(import.meta.dirname, "looks.test.ts")] },
       )
     ).stored();
-    await (
-      await carol.question("alice", "Shall I deploy it?")
-    ).id;
+    await carol.question("alice", "Shall I deploy it?");
     page = await world.open();
     // By the debugger, past the policy of the page.
     await page.evaluate(source);

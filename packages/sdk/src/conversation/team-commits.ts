@@ -18,6 +18,7 @@ import { endOrGoOn } from "./team-ops.ts";
 import { cannotFollow, commitMissing, forked } from "./team-stuck.ts";
 import { compareWords } from "./team-words.ts";
 import { type AsItWas, leaversIn, tell, tellChange } from "./team-news.ts";
+import { followBack } from "./team-return.ts";
 import { learn, rosterIn, settingsIn } from "./teams.ts";
 import { beginOrder } from "../turn/team-order.ts";
 import { forgetMember, type Team, teamOf } from "../turn/groups.ts";
@@ -135,6 +136,7 @@ async function enter(turn: Turn, team: Team, before: Before): Promise<void> {
   team.dirty = true;
   await beginOrder(turn, team);
   const row = await learn(turn, team);
+  await followBack(turn, team);
   if (before.added.length > 0) await leaveIfTooLarge(turn, row);
   await tellChange(turn, team, before);
   await comparePins(turn, team, before.roster);

@@ -62,8 +62,9 @@ export async function goOnIn(turn: Turn, team: Team, founder: string): Promise<v
   team.dirty = true;
   const { name } = await learn(turn, team);
   await comparePins(turn, team);
-  if (before !== undefined) await leaveBehind(turn, { key, before, old, next: id });
   const own = usernameKey(turn.account.identity.username);
+  // Others may go on there, who cannot follow: its founder asks on to be taken in again.
+  if (before !== undefined) await leaveBehind(turn, { key, before, old, next: id, asksOn: founder === own });
   const names = out.map((member) => member.name).filter((member) => member !== own);
   const by = founder === own ? "this agent" : founder;
   await turn.alert(
@@ -93,7 +94,7 @@ export async function takeOwnFounding(turn: Turn, team: Team): Promise<boolean> 
 }
 
 /** A group as one is invited to it. */
-async function invitedTo(turn: Turn, team: Team, founder: string): Promise<Invited> {
+export async function invitedTo(turn: Turn, team: Team, founder: string): Promise<Invited> {
   const { settings, roster } = await lastKnown(turn, team);
   const inviter = roster.find(({ name }) => name === founder);
   // Whoever has signed for it is in it.
@@ -101,10 +102,17 @@ async function invitedTo(turn: Turn, team: Team, founder: string): Promise<Invit
   return { group: team.record.id, settings, roster, inviter };
 }
 
-async function leaveBehind(
-  turn: Turn,
-  { key, before, old, next }: { key: string; before: string; old: Team | undefined; next: string },
-): Promise<void> {
+interface Behind {
+  key: string;
+  before: string;
+  old: Team | undefined;
+  next: string;
+  /** Whether this agent goes on asking to be taken in again there. */
+  asksOn?: boolean;
+}
+
+/** A team goes on in another group. */
+export async function leaveBehind(turn: Turn, { key, before, old, next, asksOn = false }: Behind): Promise<void> {
   if (old !== undefined) {
     old.record.state = "replaced";
     old.record.replaced_at = turn.now;
@@ -115,7 +123,7 @@ async function leaveBehind(
   await turn.removeCommit(before);
   for (const op of await list(turn.tx, "op/")) {
     // A founding anew ends by itself, or goes on with those who are not added yet.
-    if (op.group !== before || op.kind === "refound") continue;
+    if (op.group !== before || op.kind === "refound" || (asksOn && op.kind === "rejoin")) continue;
     // Whoever wants to leave wants to leave the team.
     if (isOfLink(op)) await endOp(turn, op.seq);
     else await put(turn.tx, "op/", pad(op.seq), { ...op, group: next });
@@ -127,5 +135,6 @@ async function leaveBehind(
 export async function retireReplaced(turn: Turn, id: string, now: number): Promise<void> {
   const record = await get(turn.tx, "team-group/", id);
   if (record?.state !== "replaced" || now - (record.replaced_at ?? now) < READ_MS) return;
+  await endOp(turn, (await rejoinOf(turn, id))?.seq);
   await abandon(turn, record, (await teamOf(turn, id))?.group);
 }

@@ -21,6 +21,7 @@ import { goneMeanwhile } from "./team-lost.ts";
 import { tell } from "./team-news.ts";
 import { comparePins } from "./team-pins.ts";
 import { hasRoomForTeam } from "./strange-teams.ts";
+import { cannotCome, goBackTo } from "./team-return.ts";
 import { hearLapsed } from "./team-stuck.ts";
 import { unwatch } from "./team-watch.ts";
 import { meet } from "../trust/contacts.ts";
@@ -53,9 +54,9 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   };
   const welcome = isBase64(message) ? fromBase64(message) : new Uint8Array();
   const rejoin = announced === undefined ? undefined : await rejoinOf(turn, announced);
-  // Whoever takes us in again there does not know yet that another group is in its place.
-  if (known?.state === "replaced") return;
-  if (known !== undefined && known.state !== "closed" && (known.state !== "stuck" || rejoin === undefined))
+  const isBack = known?.state === "replaced";
+  const isAwaited = isBack || (known?.state === "stuck" && rejoin !== undefined);
+  if (known !== undefined && known.state !== "closed" && !isAwaited)
     return refuse("welcome_replayed", `a Welcome from ${from} names a team that is known already`);
   const key = await packageOf(turn, welcome);
   if (typeof tree !== "string")
@@ -89,13 +90,18 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   // A key package of last resort is handed out more than once.
   const isSoon = key.last_resort;
   if (known === undefined) return joinNew(turn, joined, { from, isSoon });
+  // Whoever takes us in again there does not know yet that another group is in its place.
+  if (isBack && !(await cannotCome(turn, known.key, { record: known, group: joined.group })))
+    return endOp(turn, rejoin?.seq);
   const objection = await objectionTo(turn, joined, { known, from });
   if (objection !== undefined) return refuse(...objection);
+  const present = (await get(turn.tx, "team/", known.key))?.group;
   await deleteState(turn.tx, id);
   await countDirectAnew(turn.tx, id);
   // Of the state that is gone.
   await turn.removeCommit(id);
-  return join(turn, joined, { from, isSoon, known });
+  const team = await join(turn, joined, { from, isSoon, known });
+  if (isBack && present !== undefined) await goBackTo(turn, team, present);
 }
 
 /** Why a Welcome leads into no group that we know: the kind of an alert, and its text. */
@@ -111,10 +117,12 @@ async function objectionTo(
     return ["welcome_replayed", `a Welcome from ${from} leads back to what was before in a group`];
   // What we have missed we cannot judge any more.
   const rejoin = await rejoinOf(turn, id);
-  const before = known.state === "stuck" ? await teamOf(turn, id) : undefined;
-  if (before === undefined || rejoin === undefined || (await isLetTakeUsIn(turn, before, joined))) return undefined;
+  const before = known.state === "closed" ? undefined : await teamOf(turn, id);
+  const isJudged = rejoin !== undefined || known.state === "replaced";
+  if (before === undefined || !isJudged || (await isLetTakeUsIn(turn, before, joined))) return undefined;
   const statement = toBase64(lengthPrefixed(...(await signWord(turn, "rejoin", joined.group))));
-  await put(turn.tx, "op/", pad(rejoin.seq), { ...rejoin, statement });
+  if (rejoin === undefined) await addOp(turn, { kind: "rejoin", key, group: id, names: [], statement });
+  else await put(turn.tx, "op/", pad(rejoin.seq), { ...rejoin, statement });
   return [
     "bad_welcome",
     `a Welcome from ${from} leads to what this agent cannot judge, by the word of nobody who may say so`,
@@ -196,7 +204,7 @@ interface How {
   shared?: string;
 }
 
-async function join(turn: Turn, { group }: Joined, { from, isSoon, known, ...keys }: How): Promise<void> {
+async function join(turn: Turn, { group }: Joined, { from, isSoon, known, ...keys }: How): Promise<Team> {
   const username = usernameKey(from);
   const id = groupIdOf(group);
   const { key = known?.key ?? "", shared = known?.shared } = keys;
@@ -227,14 +235,18 @@ async function join(turn: Turn, { group }: Joined, { from, isSoon, known, ...key
     await endOp(turn, rejoin.seq);
     // Whoever had left it, as far as this store knows, was added again since.
     const row = await get(turn.tx, "team/", key);
-    if (row !== undefined && row.state !== "over") return void (await learn(turn, team));
+    if (row !== undefined && row.state !== "over") {
+      await learn(turn, team);
+      return team;
+    }
   }
   // A stranger's invitation waits for the owner.
   const policy = await turn.policy();
   const isWanted = policy === "open" || !(await turn.isStranger(username));
   await learn(turn, team, { inviter: username, state: isWanted ? "active" : "invited", since: turn.now });
   if (isWanted) await tell(turn, key, { by: username, added: [usernameKey(turn.account.identity.username)] });
-  if (!isWanted && policy === "closed") return addOp(turn, { kind: "leave", key, group: id, names: [] });
-  if (!isWanted)
+  if (!isWanted && policy === "closed") await addOp(turn, { kind: "leave", key, group: id, names: [] });
+  else if (!isWanted)
     await turn.alert("invited", username, `${from} invites this agent to the group @${settingsIn(turn, team).name}`);
+  return team;
 }

@@ -53,7 +53,7 @@ export function settingsIn(turn: Turn, { group }: Pick<Team, "group">): TeamSett
 }
 
 /** What is decided by where a team is founded anew: the last epoch of a group that we know. */
-export async function lastKnown(turn: Turn, team: Team): Promise<LastKnown> {
+export async function lastKnown(turn: Turn, team: Pick<Team, "record" | "group">): Promise<LastKnown> {
   const accused = new Set(team.record.accused);
   return { settings: settingsIn(turn, team), roster: await rosterIn(turn, team), accused };
 }
