@@ -29,7 +29,7 @@ describe("the console's server", () => {
   /** As a program may ask, which no browser holds to anything. */
   function ask(
     path: string,
-    { headers = {}, ...options }: RequestOptions & { headers?: Record<string, string> } = {},
+    { headers = {}, ...options }: Omit<RequestOptions, "headers"> & { headers?: Record<string, string> } = {},
     body?: string,
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
