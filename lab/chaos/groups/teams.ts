@@ -198,8 +198,9 @@ export class Teams {
         await using store = await SqliteStore.open(agent.folder);
         await restoreBackup(store, backup, nodeCryptoProvider);
       }
-      await agent.register();
+      // Before: the relay drops what is there for the device of before as soon as it knows this one, however long its answer takes.
       agent.renewed();
+      await agent.register();
       this.ledger.putBack(agent.name, 0, new Set());
       this.newDevices += 1;
     });
