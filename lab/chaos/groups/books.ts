@@ -26,6 +26,8 @@ export interface TeamSent {
   recipients?: Counts;
   /** What is known of each for whom it was: `missing` where nothing is. */
   at: Map<string, { state: string; reason?: string }>;
+  /** For whom an earlier sending of it was: one whose answer was lost may have arrived, and the next is for those of another epoch. */
+  before: Set<string>;
 }
 
 export interface TeamState {
@@ -62,6 +64,7 @@ export async function readTeamBooks(folder: string): Promise<TeamBooks> {
       (await tx.list({ prefix })).map(([key, value]) => [key, JSON.parse(value as string) as T]);
     const rosters = new Map(await rows<RosterRecord>("roster/"));
     const outcomes = new Map(await rows<{ state: string; reason?: string }>("to/"));
+    const known = Map.groupBy(outcomes.keys(), (key) => key.split("/")[1] ?? "");
     const sent = new Map<string, TeamSent>();
     for (const [key, row] of await rows<TeamSent & { to: string; kind: string }>("out/")) {
       if (row.kind !== "message" || !row.to.startsWith("@")) continue;
@@ -72,7 +75,8 @@ export async function readTeamBooks(folder: string): Promise<TeamBooks> {
       const names = (roster?.whom ?? []).map(([name]) => name);
       const seq = key.slice("out/".length);
       const at = names.map((name) => [name, outcomes.get(`to/${seq}/${name}`) ?? { state: "missing" }] as const);
-      sent.set(row.id, { ...row, at: new Map(at) });
+      const before = new Set(known.get(seq)?.map((one) => one.split("/")[2] ?? ""));
+      sent.set(row.id, { ...row, at: new Map(at), before });
     }
     const received = new Map<string, { seq: number; from: string; state: string }>();
     for (const [, row] of await rows<{ seq: number; id: string; from: string; state: string; team?: string }>("in/"))

@@ -59,7 +59,8 @@ function judgeWhere(
 ): void {
   for (const [name, { received }] of books) {
     if (!received.has(entry.letter.id) && !entry.got.has(name)) continue;
-    if (sent?.recipients !== undefined && !entry.senderExcused && !sent.at.has(name))
+    const isKnown = sent?.at.has(name) === true || sent?.before.has(name) === true;
+    if (sent?.recipients !== undefined && !entry.senderExcused && !isKnown)
       verdict.other.push(`where it does not belong: ${entry.letter.id} is at ${name}, for whom it was not`);
     const wasListed = sent?.at.has(name) === true;
     if (isOutFor(ledger, { team: entry.team, name, from: entry.issuedAt, to: entry.storedAt, wasListed }))

@@ -7,7 +7,9 @@ import { judgeOrder } from "./order.ts";
 
 function booksOf(name: string, inbox: string[]): [string, TeamBooks] {
   const ids = [`${name}-1`, `${name}-2`];
-  const sent = ids.map((id, seq) => [id, { seq, id, state: "handled", at: new Map<string, never>() }] as const);
+  const sent = ids.map(
+    (id, seq) => [id, { seq, id, state: "handled", at: new Map<string, never>(), before: new Set<string>() }] as const,
+  );
   const received = inbox.map((id, seq) => [id, { seq, from: "", state: "handled" }] as const);
   return [name, { sent: new Map(sent), received: new Map(received), teams: [], waiting: [] }];
 }
