@@ -6,40 +6,55 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build, type Rolldown } from "vite";
+import { licencesOf } from "./licences.ts";
 
 const root = fileURLToPath(new URL("../packages/console/", import.meta.url));
+const server = fileURLToPath(new URL("../packages/server/dist/", import.meta.url));
 
-const { output } = (await build({
-  root,
-  configFile: false,
-  logLevel: "warn",
-  oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
-  resolve: { conditions: ["@aimessage/source", "browser", "import", "default"] },
-  build: {
-    write: false,
-    target: "esnext",
-    // What is inline is not allowed to run.
-    assetsInlineLimit: 0,
-    modulePreload: false,
-    reportCompressedSize: false,
-  },
-})) as Rolldown.RolldownOutput;
-
-const files = Object.fromEntries(
-  output.map((file) => {
+/** Builds the page of one document. @returns its files by their paths, and what they are made of */
+async function pageOf(html: string): Promise<{ files: Record<string, string>; modules: string[] }> {
+  const { output } = (await build({
+    root,
+    base: "./",
+    configFile: false,
+    logLevel: "error",
+    oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+    resolve: { conditions: ["@aimessage/source", "browser", "import", "default"] },
+    build: {
+      write: false,
+      target: "esnext",
+      // What is inline is not allowed to run.
+      assetsInlineLimit: 0,
+      modulePreload: false,
+      reportCompressedSize: false,
+      // One file: a relay answers so many requests of an address.
+      rolldownOptions: { input: `${root}${html}`, output: { codeSplitting: false } },
+    },
+  })) as Rolldown.RolldownOutput;
+  const named = output.map((file) => {
     const text = file.type === "chunk" ? file.code : file.source;
-    return [`/${file.fileName}`, typeof text === "string" ? text : new TextDecoder().decode(text)];
-  }),
-);
-mkdirSync(`${root}dist`, { recursive: true });
-// What the page is made of, for the list of licences.
-const modules = output.flatMap((file) => (file.type === "chunk" ? file.moduleIds : []));
-writeFileSync(`${root}dist/modules.json`, JSON.stringify(modules));
-writeFileSync(`${root}dist/page.js`, `export const files = ${JSON.stringify(files, null, 1)};\n`);
+    const path = file.fileName === html ? "/index.html" : `/${file.fileName}`;
+    return [path, typeof text === "string" ? text : new TextDecoder().decode(text)] as const;
+  });
+  const modules = output.flatMap((file) => (file.type === "chunk" ? file.moduleIds : []));
+  return { files: Object.fromEntries(named), modules };
+}
 
-const sizes = Object.entries(files).map(([name, text]) => ({
-  name,
-  bytes: text.length,
-  gzipped: gzipSync(text).length,
-}));
-for (const { name, bytes, gzipped } of sizes) console.log(`console ${name}: ${bytes} bytes, ${gzipped} gzipped`);
+const machine = await pageOf("index.html");
+const browser = await pageOf("browser.html");
+mkdirSync(`${root}dist`, { recursive: true });
+mkdirSync(server, { recursive: true });
+// What the page is made of, for the list of licences.
+writeFileSync(`${root}dist/modules.json`, JSON.stringify(machine.modules));
+writeFileSync(`${root}dist/page.js`, moduleOf(machine.files));
+// A relay's package is no bundle: its page lies in it.
+writeFileSync(`${server}console-page.js`, moduleOf(browser.files));
+writeFileSync(`${server}console-licences.txt`, licencesOf(browser.modules));
+
+for (const [name, { files }] of Object.entries({ machine, browser }))
+  for (const [path, text] of Object.entries(files))
+    console.log(`console ${name} ${path}: ${text.length} bytes, ${gzipSync(text).length} gzipped`);
+
+function moduleOf(files: Record<string, string>): string {
+  return `export const files = ${JSON.stringify(files, null, 1)};\n`;
+}

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { isLoopback, type WireReason } from "@aimessage/sdk/protocol";
+import { PAGE_HEADERS, PageFiles } from "@aimessage/sdk/program";
 import type { Config } from "./config/config.ts";
 import type { Metrics } from "./metrics.ts";
 import { isBlobPath } from "./blobs/http.ts";
@@ -23,6 +24,11 @@ const TIMES = {
   keepAliveTimeout: 1_000,
   handshakeTimeout: 10_000,
 };
+
+/** Where the console's page is. */
+const CONSOLE = "/console";
+/** Read when somebody asks for it. */
+let page: Promise<PageFiles> | undefined;
 
 /** What keeps a relay from its work, and what keeps it from files alone. */
 export interface Hindrances {
@@ -120,8 +126,17 @@ async function answerOwn(
     if (isOfThisMachine(request)) return answerMetrics(request, response, metrics);
     return answer(response, 403, "Only for programs of this machine: see --metrics-port");
   }
+  if (config.console && (path === CONSOLE || path.startsWith(`${CONSOLE}/`))) return answerPage(path, response);
   if (isSocketPath(path)) return answer(response, 426, "Connect here with a WebSocket");
   return answer(response, 404, "Not found");
+}
+
+/** A file of the console's page. */
+async function answerPage(path: string, response: ServerResponse): Promise<void> {
+  page ??= import("#console-page").then(({ files }) => new PageFiles(files));
+  response.setHeader("connection", "close");
+  if (path === CONSOLE) response.writeHead(308, { ...PAGE_HEADERS, location: `${CONSOLE}/` }).end();
+  else if (!(await page).answer(path.slice(CONSOLE.length), response)) answer(response, 404, "Not found");
 }
 
 async function answerMetrics(request: IncomingMessage, response: ServerResponse, metrics: Metrics): Promise<void> {

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { spawn } from "node:child_process";
+import { PageFiles } from "@aimessage/sdk/program";
 import type { Act, Call } from "../call.ts";
 import { UsageError } from "../errors.ts";
 import { port } from "../values.ts";
@@ -33,7 +34,6 @@ async function serve(call: Call, options: Options): Promise<void> {
   const { AgentsBack } = await import("@aimessage/console/back");
   const { files } = await import("@aimessage/console/page");
   const { HomeAgents } = await import("../console/home-agents.ts");
-  const { PageFiles } = await import("../console/page-files.ts");
   const { RedirectFile } = await import("../console/redirect-file.ts");
   const { serveConsole } = await import("../console/server.ts");
   const { defaultHome, findAgent } = await import("@aimessage/sdk/node");
@@ -44,12 +44,11 @@ async function serve(call: Call, options: Options): Promise<void> {
   });
   await using agents = new HomeAgents(call);
   const page = new PageFiles(files);
-  await using server = await serveConsole(new AgentsBack("machine", agents), page, options.port).catch(
-    (error: unknown): never => {
-      if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
-      throw new UsageError(`port ${options.port} is taken`, "choose another one, or leave --port out");
-    },
-  );
+  using back = new AgentsBack("machine", agents);
+  await using server = await serveConsole(back, page, options.port).catch((error: unknown): never => {
+    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    throw new UsageError(`port ${options.port} is taken`, "choose another one, or leave --port out");
+  });
   using file = new RedirectFile(home);
   file.write(server.link());
   // It is good for another tab at once.

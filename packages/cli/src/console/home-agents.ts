@@ -11,7 +11,6 @@ const AGAIN_MS = 5_000;
 export class HomeAgents implements OpenAgents, AsyncDisposable {
   readonly #call: Call;
   readonly #agents = new Map<string, { opened: Promise<Agent | Problem>; at: number; isOpen: boolean }>();
-  readonly #ended = new AbortController();
 
   constructor(call: Call) {
     this.#call = call;
@@ -40,25 +39,13 @@ export class HomeAgents implements OpenAgents, AsyncDisposable {
   async #open(name: string): Promise<Agent | Problem> {
     const { Agent } = await import("@aimessage/sdk/node");
     try {
-      const agent = await Agent.open({ ...openOptions(this.#call, "console"), username: name, create: false });
-      void this.#keepLink(agent);
-      return agent;
+      return await Agent.open({ ...openOptions(this.#call, "console"), username: name, create: false });
     } catch (error) {
       return problemOf(error);
     }
   }
 
-  /** Where no other process talks to the relay for it, this one does. What ends that is told of by the link's state. */
-  async #keepLink(agent: Agent): Promise<void> {
-    try {
-      for await (const news of agent.news({ signal: this.#ended.signal })) void news;
-    } catch {
-      // The page shows how its link stands.
-    }
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#ended.abort();
     await Promise.all(Array.from(this.#agents.values(), async ({ opened }) => close(await opened)));
   }
 }

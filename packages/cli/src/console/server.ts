@@ -2,8 +2,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type AgentsBack, BackError, type GivenFiles, methods, type Problem, problemOf } from "@aimessage/console/back";
+import { PAGE_HEADERS, type PageFiles } from "@aimessage/sdk/program";
 import * as z from "zod/mini";
-import { HEADERS, type PageFiles } from "./page-files.ts";
 import { isMeantFor, isOurs, Pass } from "./pass.ts";
 import { Uploads } from "./uploads.ts";
 
@@ -105,17 +105,17 @@ export async function serveConsole(back: AgentsBack, page: PageFiles, port = 0):
     let isBegun = false;
     // From the first piece on there is no way to say what is wrong but to break off: the page takes nothing that is not whole.
     for await (const piece of stream) {
-      if (!isBegun) response.writeHead(200, { ...HEADERS, "content-type": type, "content-length": bytes });
+      if (!isBegun) response.writeHead(200, { ...PAGE_HEADERS, "content-type": type, "content-length": bytes });
       isBegun = true;
       if (!response.write(piece))
         await new Promise((resolve) => response.once("drain", resolve).once("close", resolve));
     }
-    if (!isBegun) response.writeHead(200, { ...HEADERS, "content-type": type, "content-length": 0 });
+    if (!isBegun) response.writeHead(200, { ...PAGE_HEADERS, "content-type": type, "content-length": 0 });
     response.end();
   }
 
   async function changes(response: ServerResponse): Promise<void> {
-    response.writeHead(200, { ...HEADERS, "content-type": "application/x-ndjson" });
+    response.writeHead(200, { ...PAGE_HEADERS, "content-type": "application/x-ndjson" });
     response.flushHeaders();
     const tell = (agent: string | null): boolean => response.write(`${JSON.stringify({ agent })}\n`);
     const alive = setInterval(() => tell(null), ALIVE_MS);
@@ -179,6 +179,6 @@ function refuse(response: ServerResponse, error: unknown): void {
 }
 
 function answer(response: ServerResponse, status: number, value: unknown, headers: Record<string, string> = {}): void {
-  response.writeHead(status, { ...HEADERS, ...headers, "content-type": "application/json" });
+  response.writeHead(status, { ...PAGE_HEADERS, ...headers, "content-type": "application/json" });
   response.end(JSON.stringify(value));
 }

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { AgentsBack } from "@aimessage/console/back";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { PageFiles } from "../../src/console/page-files.ts";
+import { PageFiles } from "@aimessage/sdk/program";
 import { RedirectFile } from "../../src/console/redirect-file.ts";
 import { type ConsoleServer, serveConsole } from "../../src/console/server.ts";
 

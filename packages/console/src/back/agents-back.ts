@@ -131,12 +131,13 @@ const answers: { [M in Exclude<Method, "agents">]: Answer<M> } = {
 /** How long a reply to a question that a person has asked is of use. Milliseconds. */
 const DAY_MS = 86_400_000;
 
-export class AgentsBack implements Back {
+export class AgentsBack implements Back, Disposable {
   readonly place: Back["place"];
   readonly #agents: OpenAgents;
   /** What the links have said last, and how they are not followed any more. */
   readonly #links = new Map<Agent, { last: LinkEvent | undefined }>();
   readonly #listeners = new Set<(agent: string) => void>();
+  readonly #ended = new AbortController();
 
   constructor(place: Back["place"], agents: OpenAgents) {
     this.place = place;
@@ -238,6 +239,19 @@ export class AgentsBack implements Back {
     }
   }
 
+  [Symbol.dispose](): void {
+    this.#ended.abort();
+  }
+
+  /** Where no other process or page talks to the relay for it, this one does. What ends that is told of by the link's state. */
+  async #keepLink(agent: Agent): Promise<void> {
+    try {
+      for await (const news of agent.news({ signal: this.#ended.signal })) void news;
+    } catch {
+      // The page shows how its link stands.
+    }
+  }
+
   async #views(): Promise<Answers["agents"]> {
     const all = await this.#follow();
     return Promise.all(
@@ -272,6 +286,7 @@ export class AgentsBack implements Back {
         link.last = event;
         tell();
       });
+      void this.#keepLink(agent);
     }
     return all;
   }

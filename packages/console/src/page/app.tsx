@@ -4,15 +4,17 @@ import type { AgentView } from "../back/port.ts";
 import { ProblemBox } from "./parts/problem.tsx";
 import { LinkDialog } from "./parts/text.tsx";
 import { visible } from "./parts/words.ts";
-import { agent, agents, announced, hrefOf, outage, problem, route, type View } from "./state.ts";
+import { agent, agents, announced, hrefOf, outage, place, problem, route, type View } from "./state.ts";
 import { Groups } from "./views/groups.tsx";
+import { Place } from "./views/place.tsx";
 import { Health } from "./views/health.tsx";
 import { Search } from "./views/search.tsx";
 import { Talk } from "./views/talk.tsx";
 import { Todo } from "./views/todo.tsx";
 import { Verify } from "./views/verify.tsx";
 
-const views: Record<View, { title: string; of: ComponentType<{ agent: string }> }> = {
+/** Views of one agent. */
+const views: Record<Exclude<View, "place">, { title: string; of: ComponentType<{ agent: string }> }> = {
   talk: { title: "Conversations", of: Talk },
   todo: { title: "To do", of: Todo },
   verify: { title: "Verify", of: Verify },
@@ -23,18 +25,15 @@ const views: Record<View, { title: string; of: ComponentType<{ agent: string }> 
 
 export function App(): JSX.Element {
   const shown = agent.value;
-  const { of: Shown } = views[route.value.view];
+  const { view } = route.value;
+  const { title } = view === "place" ? { title: "Agents in this browser" } : views[view];
   return (
     <div class={`app ${route.value.view === "talk" && route.value.with !== undefined ? "deep" : ""}`}>
       <a class="skip" href="#main" onClick={(event) => skip(event)}>
         To the content
       </a>
       <Agents />
-      <main
-        id="main"
-        tabIndex={-1}
-        aria-label={shown === undefined ? "No agent" : `${shown.name}: ${views[route.value.view].title}`}
-      >
+      <main id="main" tabIndex={-1} aria-label={shown === undefined ? title : `${shown.name}: ${title}`}>
         {outage.value !== undefined && <ProblemBox problem={outage.value} />}
         {problem.value !== undefined && (
           <ProblemBox problem={problem.value}>
@@ -43,9 +42,7 @@ export function App(): JSX.Element {
             </button>
           </ProblemBox>
         )}
-        {shown === undefined && agents.value !== undefined && <p class="empty">There is no such agent here.</p>}
-        {shown?.problem !== undefined && <ProblemBox problem={shown.problem} />}
-        {shown !== undefined && shown.problem === undefined && <Shown key={shown.name} agent={shown.name} />}
+        <Content />
       </main>
       <LinkDialog />
       <p class="unseen" role="status" aria-live="polite">
@@ -53,6 +50,16 @@ export function App(): JSX.Element {
       </p>
     </div>
   );
+}
+
+function Content(): JSX.Element | null {
+  const shown = agent.value;
+  const { view } = route.value;
+  if (view === "place") return <Place />;
+  if (shown === undefined) return agents.value === undefined ? null : <p class="empty">There is no such agent here.</p>;
+  if (shown.problem !== undefined) return <ProblemBox problem={shown.problem} />;
+  const { of: Shown } = views[view];
+  return <Shown key={shown.name} agent={shown.name} />;
 }
 
 /** The address says where one is, so that it is not changed for a jump within the page. */
@@ -69,6 +76,11 @@ function Agents(): JSX.Element {
       {agents.value?.map((each) => (
         <One key={each.name} agent={each} />
       ))}
+      {place.value !== undefined && (
+        <a href={hrefOf({ view: "place" })} aria-current={route.value.view === "place" ? "page" : undefined}>
+          Agents in this browser
+        </a>
+      )}
       <p class="meta keys">
         <kbd>j</kbd> <kbd>k</kbd> move, <kbd>r</kbd> reply, <kbd>/</kbd> search, <kbd>Esc</kbd> leave
       </p>
@@ -94,7 +106,7 @@ function One({ agent: each }: { agent: AgentView }): JSX.Element {
       </p>
       {isCurrent && each.problem === undefined && (
         <ul>
-          {(Object.keys(views) as View[]).map((view) => (
+          {(Object.keys(views) as (keyof typeof views)[]).map((view) => (
             <li key={view}>
               <a
                 href={hrefOf({ agent: each.name, view })}

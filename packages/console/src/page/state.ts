@@ -2,7 +2,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import { type AgentView, type Back, BackError, type Problem } from "../back/port.ts";
 
-export type View = "talk" | "todo" | "verify" | "groups" | "search" | "health";
+export type View = "talk" | "todo" | "verify" | "groups" | "search" | "health" | "place";
 
 /** Which agent, which view, and in conversations with whom. */
 export interface Route {
@@ -11,9 +11,19 @@ export interface Route {
   with: string | undefined;
 }
 
-const VIEWS: readonly string[] = ["talk", "todo", "verify", "groups", "search", "health"];
+const VIEWS: readonly string[] = ["talk", "todo", "verify", "groups", "search", "health", "place"];
 /** A place that cannot be reached is tried again. Milliseconds. */
 const AGAIN_MS = 1_000;
+
+/** What can be done with agents that live in this browser; undefined where they live elsewhere. */
+export interface Place {
+  /** Whether the browser has promised to keep what is stored. */
+  isKept: boolean | undefined;
+  register: (name: string, invite: string | undefined) => Promise<boolean>;
+  restore: (sealed: string, passphrase: string) => Promise<string>;
+  backup: (name: string, passphrase: string) => Promise<string>;
+}
+export const place = signal<Place | undefined>(undefined);
 
 export const back = signal<Back | undefined>(undefined);
 /** Undefined until they are known. */
@@ -99,12 +109,18 @@ export async function start(from: Back): Promise<void> {
   }
 }
 
+/** Looks anew which agents there are. */
+export async function refreshAgents(): Promise<void> {
+  if (back.value !== undefined) await refresh(back.value);
+}
+
 async function refresh(from: Back): Promise<void> {
   const before = new Map(agents.value?.map((each) => [each.name, each]));
   const now = await from.call("agents", {});
   agents.value = now;
   const [only] = now;
-  if (route.value.agent === undefined && only !== undefined)
+  if (only === undefined && place.value !== undefined && route.value.view !== "place") go({ agent: "", view: "place" });
+  if (route.value.agent === undefined && only !== undefined && route.value.view !== "place")
     location.replace(hrefOf({ agent: only.name, view: "talk" }));
   for (const { name, unread } of now) {
     const more = unread - (before.get(name)?.unread ?? unread);

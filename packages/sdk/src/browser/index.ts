@@ -1,8 +1,11 @@
 /** AI Message for browsers: agents that live in a database of the page's origin. */
 import { Agent as CoreAgent, AgentError, checkUsername, openAgent, type OpenAgentOptions } from "../index.ts";
+import { makeBackup, readBackup, restoreBackup } from "../agent/backup.ts";
+import { openBackup, sealBackup } from "../agent/backup-file.ts";
 import { usernameKey } from "../protocol/index.ts";
 import { readAccount } from "../records/own-account.ts";
 import { IndexedDbStore } from "./indexed-db-store.ts";
+import { browserSealer } from "./sealer.ts";
 
 export * from "../index.ts";
 export { IndexedDbStore } from "./indexed-db-store.ts";
@@ -13,17 +16,40 @@ export interface OpenOptions extends Omit<OpenAgentOptions, "store" | "username"
 
 /** An agent in a database of its own. Any number of tabs may have it open: one of them talks to the relay for all. */
 export class Agent extends CoreAgent {
+  #kept!: IndexedDbStore;
+
   /** Registers once, then loads. @throws AgentError usage where the page cannot keep keys, and what `openAgent` throws */
   static async open(options: OpenOptions): Promise<Agent> {
     checkUsername(options.username);
     checkPage();
     const store = await IndexedDbStore.open(usernameKey(options.username));
     try {
-      return await openAgent({ role: "page", ...options, store }, Agent);
+      const agent = (await openAgent({ role: "page", ...options, store }, Agent)) as Agent;
+      agent.#kept = store;
+      return agent;
     } catch (error) {
       await store.close();
       throw error;
     }
+  }
+
+  /**
+   * Makes the agent of a backup this origin's, as a new device of the same identity: it takes the place of the one before, which stops.
+   * @throws AgentError bad_backup, wrong_passphrase, already_registered, and what {@link open} throws
+   */
+  static async restore(sealed: string, passphrase: string, options: Partial<OpenOptions> = {}): Promise<Agent> {
+    checkPage();
+    const backup = readBackup(await openBackup(browserSealer, sealed, passphrase));
+    {
+      await using store = await IndexedDbStore.open(usernameKey(backup.username));
+      await restoreBackup(store, backup, undefined);
+    }
+    return Agent.open({ ...options, username: backup.username, create: true });
+  }
+
+  /** Identity and contacts in one encrypted file: no device's keys, no messages. The passphrase is all that protects it. @throws AgentError weak_passphrase */
+  async backup(passphrase: string): Promise<string> {
+    return sealBackup(browserSealer, JSON.stringify(await makeBackup(this.#kept)), passphrase);
   }
 }
 

@@ -17,7 +17,8 @@ import type { LeaveOptions } from "../agent/leave.ts";
 import { serverUrl } from "../agent/server-url.ts";
 import { usernameKey } from "../protocol/index.ts";
 import { becauseOf } from "./because.ts";
-import { openBackup, sealBackup } from "./backup-file.ts";
+import { openBackup, sealBackup } from "../agent/backup-file.ts";
+import { nodeSealer } from "./passphrase.ts";
 import { ANNOUNCED, COMMANDS, homeFolder, PROCESSES } from "./home.ts";
 import { nodeCryptoProvider } from "./provider.ts";
 import { nodeFileHost } from "./file-host.ts";
@@ -27,7 +28,7 @@ import { SqliteStore } from "./sqlite-store.ts";
 import { nodeTransport } from "./transport.ts";
 
 export * from "../index.ts";
-export { checkNewPassphrase, newPassphrase } from "./new-passphrase.ts";
+export { checkNewPassphrase, newPassphrase } from "../agent/new-passphrase.ts";
 export { idMeantBy } from "../agent/short-ids.ts";
 export { FilesRoot } from "./files-root.ts";
 export { linkHolder } from "./link-lock.ts";
@@ -153,7 +154,7 @@ export class Agent extends CoreAgent {
    * @throws AgentError bad_backup, wrong_passphrase, already_registered, and what {@link open} throws
    */
   static async restore(sealed: string, passphrase: string, options: OpenOptions = {}): Promise<Agent> {
-    const backup = readBackup(await openBackup(sealed, passphrase));
+    const backup = readBackup(await openBackup(nodeSealer, sealed, passphrase));
     const { username } = backup;
     const folder = join(options.home ?? defaultHome(), usernameKey(username));
     const existed = SqliteStore.exists(folder);
@@ -172,7 +173,7 @@ export class Agent extends CoreAgent {
 
   /** Identity and contacts in one encrypted file: no device's keys, no messages. The passphrase is all that protects it. @throws AgentError weak_passphrase */
   async backup(passphrase: string): Promise<string> {
-    return sealBackup(JSON.stringify(await makeBackup(this.#files)), passphrase);
+    return sealBackup(nodeSealer, JSON.stringify(await makeBackup(this.#files)), passphrase);
   }
 
   static async #open(options: OpenOptions & Pick<OpenAgentOptions, "again">): Promise<Agent> {

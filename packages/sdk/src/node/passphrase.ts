@@ -1,40 +1,17 @@
 import { createCipheriv, createDecipheriv, randomBytes, scrypt, type ScryptOptions } from "node:crypto";
 import { promisify } from "node:util";
-import * as z from "zod/mini";
-import { isBase64 } from "../protocol/index.ts";
+import { type Kdf, type Sealer, spelled } from "../crypto/passphrase.ts";
 
-// scrypt (RFC 7914) as OWASP recommends it for passwords: 128 MiB, about half a second.
-const COST = { N: 2 ** 17, r: 8, p: 1 };
+export { Kdf, newKdf } from "../crypto/passphrase.ts";
+
 const KEY_BYTES = 32;
 export const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** Four times our own cost, so that it can be raised later: half a GiB and some seconds. */
-const MOST_N = 4 * COST.N;
-
-/** How a key is made of a passphrase. Bounds what a file of somebody else can make us compute. */
-export const Kdf = z.object({
-  name: z.literal("scrypt"),
-  N: z.int().check(
-    z.gte(2),
-    z.lte(MOST_N),
-    z.refine((N) => Number.isInteger(Math.log2(N))),
-  ),
-  r: z.literal(COST.r),
-  p: z.literal(COST.p),
-  salt: z.string().check(z.maxLength(64), z.refine(isBase64)),
-});
-export type Kdf = z.output<typeof Kdf>;
-
-export function newKdf(): Kdf {
-  return { name: "scrypt", ...COST, salt: randomBytes(16).toString("base64") };
-}
-
 export function keyOf(passphrase: string, { N, r, p, salt }: Kdf): Promise<Buffer> {
   const maxmem = 256 * N * r;
-  // Unicode has several spellings of one text; what is typed elsewhere shall be the same.
   const derive = promisify<string, Uint8Array, number, ScryptOptions, Buffer>(scrypt);
-  return derive(passphrase.normalize("NFKC"), Buffer.from(salt, "base64"), KEY_BYTES, { N, r, p, maxmem });
+  return derive(spelled(passphrase), Buffer.from(salt, "base64"), KEY_BYTES, { N, r, p, maxmem });
 }
 
 /** AES-256-GCM: nonce, ciphertext, tag. */
@@ -57,3 +34,5 @@ export function unseal(key: Uint8Array, sealed: Uint8Array, associated: string):
     return undefined;
   }
 }
+
+export const nodeSealer: Sealer = { keyOf, seal, unseal };

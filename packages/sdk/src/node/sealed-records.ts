@@ -5,7 +5,7 @@ import { AgentError } from "../errors.ts";
 import { isBase64 } from "../protocol/index.ts";
 import type { Base } from "../store/layer.ts";
 import type { Range, Value } from "../store/store.ts";
-import { checkNewPassphrase } from "./new-passphrase.ts";
+import { checkNewPassphrase } from "../agent/new-passphrase.ts";
 import { Kdf, keyOf, newKdf, seal, unseal } from "./passphrase.ts";
 import { takeLink } from "./link-lock.ts";
 import { isOfSeal, SEAL, SealedSet } from "./sealed-set.ts";

@@ -24,7 +24,7 @@ import type {
 } from "../store/store.ts";
 import { linkHolder, takeLink } from "./link-lock.ts";
 import { SealedRecords } from "./sealed-records.ts";
-import { checkNewPassphrase } from "./new-passphrase.ts";
+import { checkNewPassphrase } from "../agent/new-passphrase.ts";
 import { isGone, Mark } from "./marks.ts";
 import { asOwnerOf } from "./program/owner.ts";
 import { isBusy, patiently, readOnly, translate } from "./sqlite-errors.ts";

@@ -1,12 +1,13 @@
 /** The encrypted file that holds an agent's identity. */
 import { describe, expect, it } from "vitest";
-import { openBackup, sealBackup } from "../../src/node/backup-file.ts";
+import { openBackup, sealBackup } from "../../src/agent/backup-file.ts";
+import { nodeSealer } from "../../src/node/passphrase.ts";
 import { newFolder, openStore } from "./folder.ts";
 import { DatabaseSync } from "node:sqlite";
 import { join } from "node:path";
 
 const PASSPHRASE = "correct horse battery staple";
-const sealed = await sealBackup('{"hello": "there"}', PASSPHRASE);
+const sealed = await sealBackup(nodeSealer, '{"hello": "there"}', PASSPHRASE);
 
 interface File {
   aimessage_backup: number;
@@ -35,12 +36,14 @@ const dear: [string, Record<string, unknown>][] = [
 
 describe("a backup", () => {
   it("opens by its passphrase alone", async () => {
-    expect(await openBackup(sealed, PASSPHRASE)).toBe('{"hello": "there"}');
-    await expect(openBackup(sealed, "another passphrase")).rejects.toMatchObject({ code: "wrong_passphrase" });
+    expect(await openBackup(nodeSealer, sealed, PASSPHRASE)).toBe('{"hello": "there"}');
+    await expect(openBackup(nodeSealer, sealed, "another passphrase")).rejects.toMatchObject({
+      code: "wrong_passphrase",
+    });
   });
 
   it.each(dear)("that asks for %s is refused before anything is computed", async (_what, change) => {
-    await expect(openBackup(withKdf(change), PASSPHRASE)).rejects.toMatchObject({ code: "bad_backup" });
+    await expect(openBackup(nodeSealer, withKdf(change), PASSPHRASE)).rejects.toMatchObject({ code: "bad_backup" });
   });
 });
 

@@ -44,6 +44,8 @@ export interface Config {
   /** PEM files. */
   tls: { cert: string; key: string } | undefined;
   trustProxy: boolean;
+  /** Serve the console's page, whose agents live in the browser. */
+  console: boolean;
   /** Whether accounts without keys are taken. `loopback`: only where nobody but this machine can reach the relay. */
   tokenAccounts: "on" | "off" | "loopback";
   /** New names may be registered by everybody, by whoever has an invite, or by nobody. */
@@ -76,6 +78,7 @@ export const defaultConfig: Config = {
   origins: ["http://localhost:8080", "https://localhost:8080"],
   tls: undefined,
   trustProxy: false,
+  console: false,
   tokenAccounts: "loopback",
   registration: "open",
   metrics: undefined,
@@ -179,6 +182,7 @@ const General = z.object({
   tlsCert: z.string().optional(),
   tlsKey: z.string().optional(),
   trustProxy: z.boolean().default(false),
+  console: z.boolean().default(false),
   tokenAccounts: z.enum(["on", "off", "loopback"]).default(defaultConfig.tokenAccounts),
   registration: z.enum(["open", "invite", "closed"]).default(defaultConfig.registration),
   metricsHost: z.string().min(1).optional(),

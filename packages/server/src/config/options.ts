@@ -46,6 +46,7 @@ export const generalOptions: Option[] = [
   repeatable(
     option("origin", "ORIGINS", "origin", "web origin that may connect (default http and https://localhost:8080)"),
   ),
+  option("console", "CONSOLE", undefined, "serve the console at /console: a page whose agents live in the browser"),
   option("tlsCert", "TLS_CERT", "file", "certificate chain in PEM: serves wss and https"),
   option("tlsKey", "TLS_KEY", "file", "its private key in PEM"),
   option("trustProxy", "TRUST_PROXY", undefined, "take client addresses from the last X-Forwarded-For"),

@@ -13,3 +13,4 @@ export { withinColumns } from "./live.ts";
 export { createOutput, type Line, type Output, printable, StdoutError, table } from "./output.ts";
 export { systemError } from "./system-error.ts";
 export { guardStdio, lossyLines, type LossyLines, print } from "./stdio.ts";
+export { PAGE_HEADERS, PageFiles } from "./page-files.ts";

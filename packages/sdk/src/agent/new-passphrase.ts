@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { spelled } from "../crypto/passphrase.ts";
 import { AgentError } from "../errors.ts";
 import { toBase32 } from "../protocol/index.ts";
 
@@ -12,7 +12,7 @@ const MADE_BYTES = 15;
  * @throws AgentError weak_passphrase
  */
 export function checkNewPassphrase(passphrase: string): void {
-  const length = Array.from(passphrase.normalize("NFKC").trim()).length;
+  const length = Array.from(spelled(passphrase).trim()).length;
   const hint = `choose one of ${SHORTEST} characters or more, or have one made: seal --generate FILE, backup --generate FILE`;
   // Another encoding leaves this of any character at all.
   if (passphrase.includes("\u{fffd}"))
@@ -25,6 +25,6 @@ export function checkNewPassphrase(passphrase: string): void {
 
 /** A passphrase that nobody guesses and that can be typed: six groups of four lower-case letters and digits. */
 export function newPassphrase(): string {
-  const letters = toBase32(randomBytes(MADE_BYTES)).toLowerCase();
+  const letters = toBase32(globalThis.crypto.getRandomValues(new Uint8Array(MADE_BYTES))).toLowerCase();
   return letters.match(/.{4}/g)?.join("-") ?? letters;
 }

@@ -24,7 +24,7 @@ const POLICY = [
 ].join("; ");
 
 /** Of everything that is answered. */
-export const HEADERS: Record<string, string> = {
+export const PAGE_HEADERS: Record<string, string> = {
   "content-security-policy": POLICY,
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
@@ -49,7 +49,7 @@ export class PageFiles {
     const content = this.#files.get(name);
     if (content === undefined) return false;
     const type = TYPES[extname(name)] ?? "application/octet-stream";
-    response.writeHead(200, { ...HEADERS, "content-type": type, "content-length": content.length });
+    response.writeHead(200, { ...PAGE_HEADERS, "content-type": type, "content-length": content.length });
     response.end(content);
     return true;
   }

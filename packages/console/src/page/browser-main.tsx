@@ -1,0 +1,23 @@
+/** The page of `aimessage-server --console`: agents that live in this browser. */
+import { AgentsBack } from "../back/agents-back.ts";
+import { BackError } from "../back/port.ts";
+import { BrowserAgents } from "./browser-agents.ts";
+import { open } from "./open.tsx";
+import { place } from "./state.ts";
+
+await open(async () => {
+  if (!isSecureContext)
+    throw new BackError({
+      code: "usage",
+      message: "this page is not served securely, so that it can keep no keys",
+      hint: "open it by https://, or by http://localhost",
+    });
+  const agents = new BrowserAgents(`${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws`);
+  place.value = {
+    isKept: await navigator.storage.persisted(),
+    register: (name, invite) => agents.register(name, invite),
+    restore: (sealed, passphrase) => agents.restore(sealed, passphrase),
+    backup: (name, passphrase) => agents.backup(name, passphrase),
+  };
+  return new AgentsBack("browser", agents);
+});

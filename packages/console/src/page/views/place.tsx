@@ -1,0 +1,123 @@
+/** Agents that live in this browser: made, backed up and brought back here. */
+import { useSignal } from "@preact/signals";
+import type { JSX } from "preact";
+import { ActButton } from "../parts/act-button.tsx";
+import { download } from "../parts/message-line.tsx";
+import { go, place, refreshAgents, route } from "../state.ts";
+
+export function Place(): JSX.Element | null {
+  const here = place.value;
+  if (here === undefined) return null;
+  return (
+    <div class="page">
+      <h2>Agents in this browser</h2>
+      <p>
+        Keys are made and kept here, by this browser, for the pages of {location.host}. Whoever serves them could serve
+        a page that reads them: use one of somebody whom you trust with that.
+      </p>
+      {here.isKept === false && (
+        <p class="problem" role="alert">
+          This browser has not promised to keep what pages store: when its disk gets full, or its data is cleared, the
+          agent is gone. Keep a backup.
+        </p>
+      )}
+      <Register />
+      {route.value.agent !== undefined && <Backup agent={route.value.agent} />}
+      <Restore />
+    </div>
+  );
+}
+
+function Register(): JSX.Element {
+  const [name, invite] = [useSignal(""), useSignal("")];
+  const register = async (): Promise<void> => {
+    const here = place.value;
+    if (here === undefined) return;
+    const isKept = await here.register(name.value.trim(), invite.value.trim() === "" ? undefined : invite.value.trim());
+    place.value = { ...here, isKept };
+    await refreshAgents();
+    go({ agent: name.value.trim().toLowerCase(), view: "place" });
+    name.value = invite.value = "";
+  };
+  return (
+    <section aria-label="A new agent">
+      <h3>A new agent</h3>
+      <form class="row" onSubmit={(event) => event.preventDefault()}>
+        <input
+          aria-label="Name of the new agent"
+          placeholder="Name"
+          value={name.value}
+          onInput={(event) => (name.value = event.currentTarget.value)}
+        />
+        <input
+          aria-label="Invite, if the relay asks for one"
+          placeholder="Invite, if there is one"
+          value={invite.value}
+          onInput={(event) => (invite.value = event.currentTarget.value)}
+        />
+        <ActButton act={register}>Register</ActButton>
+      </form>
+    </section>
+  );
+}
+
+function Backup({ agent }: { agent: string }): JSX.Element {
+  const passphrase = useSignal("");
+  const make = async (): Promise<void> => {
+    const sealed = await place.value?.backup(agent, passphrase.value);
+    if (sealed !== undefined) download(new Blob([sealed], { type: "application/json" }), `${agent}.aimessage-backup`);
+    passphrase.value = "";
+  };
+  return (
+    <section aria-label={`Backup of ${agent}`}>
+      <h3>A backup of {agent}</h3>
+      <p>
+        Identity and contacts, sealed with a passphrase that nobody can recover. It opens here, and by aimessage
+        restore.
+      </p>
+      <form class="row" onSubmit={(event) => event.preventDefault()}>
+        <input
+          type="password"
+          autocomplete="new-password"
+          aria-label="Passphrase of the backup"
+          value={passphrase.value}
+          onInput={(event) => (passphrase.value = event.currentTarget.value)}
+        />
+        <ActButton act={make}>Download a backup</ActButton>
+      </form>
+    </section>
+  );
+}
+
+function Restore(): JSX.Element {
+  const passphrase = useSignal("");
+  const file = useSignal<File | undefined>(undefined);
+  const restore = async (): Promise<void> => {
+    if (file.value === undefined) return;
+    const name = await place.value?.restore(await file.value.text(), passphrase.value);
+    passphrase.value = "";
+    await refreshAgents();
+    if (name !== undefined) go({ agent: name.toLowerCase(), view: "talk" });
+  };
+  return (
+    <section aria-label="An agent of a backup">
+      <h3>Bring one back</h3>
+      <p>The device that it had before stops.</p>
+      <form class="row" onSubmit={(event) => event.preventDefault()}>
+        <input
+          type="file"
+          aria-label="File of a backup"
+          onChange={(event) => (file.value = event.currentTarget.files?.[0])}
+        />
+        <input
+          type="password"
+          autocomplete="current-password"
+          aria-label="Passphrase that the backup was made with"
+          value={passphrase.value}
+          onInput={(event) => (passphrase.value = event.currentTarget.value)}
+        />
+        <ActButton act={restore}>Restore</ActButton>
+      </form>
+    </section>
+  );
+}
