@@ -349,6 +349,8 @@ describe("the public face is exactly this list", () => {
     [
       "@aimessage/sdk/program",
       [
+        "PAGE_HEADERS",
+        "PageFiles",
         "StdoutError",
         "asOwnerOf",
         "becomeOwnerOf",

@@ -81,7 +81,7 @@ describe.runIf(hasChromium)("aimessage-server --console", () => {
     await second.close();
   });
 
-  test("makes a backup that opens on the command line's side, and takes one of that", async () => {
+  test("makes a backup that opens on the command line's side, and takes one of that", { tags: ["long"] }, async () => {
     await goTo(page, "alice", "place");
     await page.getByLabel("Passphrase of the backup").fill(PASSPHRASE);
     const loading = page.waitForEvent("download");
