@@ -1,6 +1,7 @@
 import type { Plan, Result } from "../compare.ts";
 import { browser } from "./browser.ts";
 import { cluster } from "./cluster.ts";
+import { console } from "./console.ts";
 import { drain, encrypted, roundTrip } from "./encrypted.ts";
 import { files } from "./files.ts";
 import { groups } from "./groups.ts";
@@ -28,6 +29,7 @@ export const figures = {
   uploads,
   hostile,
   browser,
+  console,
   cluster,
   wakeup: wakeUp,
   mailboxes,

@@ -98,8 +98,9 @@ export async function start(from: Back): Promise<void> {
     try {
       for await (const name of from.changes(new AbortController().signal)) {
         outage.value = undefined;
-        await refresh(from);
+        // What is looked at first: counts can be a moment late.
         if (name === "" || name === route.value.agent) revision.value += 1;
+        await refresh(from);
       }
       outage.value = { code: "away", message: "the console has ended", hint: "run: aimessage console" };
     } catch (error) {
