@@ -6,6 +6,7 @@ import { closeConversation } from "./conversations.ts";
 import { applyTeamCommit } from "./team-commits.ts";
 import type { CommitRecord } from "../records/group-records.ts";
 import { pairOf, pairsIn, type Pair } from "../turn/groups.ts";
+import { listened, listensAnew } from "../turn/listened.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** Messages (sent and received) and time after which a device commits new keys of its own. */
@@ -115,9 +116,22 @@ export async function heal(turn: Turn, post: (group: string) => void): Promise<v
     if (pair.record.state === "open") await turn.on(`group/${pair.record.id}`, () => healOne(turn, pair, post));
 }
 
+/** How long we have listened, since it was due, while a commit of ours, or one in its place, has not begun the next epoch. */
+function waitedFor(turn: Turn, conversation: Pair, commit = ""): number {
+  const { record } = conversation;
+  const at = `unhealed/${record.id}`;
+  const before = record.unhealed?.commit === commit ? record.unhealed.waited : undefined;
+  if (before === undefined) listensAnew(turn, at);
+  const waited = listened(turn, at, before ?? 0);
+  if (waited === before) return waited;
+  record.unhealed = { commit, waited };
+  conversation.dirty = true;
+  return waited;
+}
+
 async function healOne(turn: Turn, conversation: Pair, post: (group: string) => void): Promise<void> {
   const { record } = conversation;
-  if (waitsInVain(turn, record, STALE_PATIENCE_MS)) {
+  if (waitsInVain(turn, conversation, STALE_PATIENCE_MS)) {
     // The relay knows no epoch that we know: it may have been restored from a backup.
     const { contact } = record;
     const text = `the relay takes nothing for ${contact} in this conversation any more`;
@@ -130,10 +144,10 @@ async function healOne(turn: Turn, conversation: Pair, post: (group: string) => 
   const lost = record.lost_commit?.epoch === record.epoch ? record.lost_commit : undefined;
   if (pending !== undefined || lost !== undefined) {
     const blocked = messages >= 2 * HEAL_MESSAGES || (record.committed_at > 0 && age >= 2 * HEAL_MS);
-    const since = lost?.since ?? pending?.created_at ?? turn.now;
     const patience = pending?.high_water === undefined ? HEAL_PATIENCE_MS : CATCH_UP_PATIENCE_MS;
+    const commit = lost === undefined ? pending?.commit_id : `after ${lost.epoch}`;
     // The relay has had every chance to admit it: what is sent on would be readable with stolen state.
-    if (blocked && turn.now - since > patience)
+    if (blocked && waitedFor(turn, conversation, commit) > patience)
       await closeConversation(
         turn,
         conversation,

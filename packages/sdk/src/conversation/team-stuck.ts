@@ -100,7 +100,7 @@ export async function hearLapsed(turn: Turn, group: string): Promise<void> {
 /** A commit that the relay must have does not come: any member may take us in again. */
 export async function rejoinWhereLate(turn: Turn): Promise<void> {
   for (const team of teamsIn(turn.cache)) {
-    if (team.record.state !== "open" || !waitsInVain(turn, team.record, STALE_PATIENCE_MS)) continue;
+    if (team.record.state !== "open" || !waitsInVain(turn, team, STALE_PATIENCE_MS)) continue;
     await turn.on(`team-group/${team.record.id}`, async () => {
       await askToRejoin(turn, team);
       const text = `a commit of the group @${settingsIn(turn, team).name} does not come: this agent asks to be taken in again`;

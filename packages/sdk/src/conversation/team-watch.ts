@@ -5,6 +5,7 @@ import { rankOf } from "../crypto/team/foundings.ts";
 import { usernameKey } from "../protocol/index.ts";
 import { get, put } from "../records/records.ts";
 import { type Team, teamOf } from "../turn/groups.ts";
+import { listened, listensAnew } from "../turn/listened.ts";
 import type { Turn } from "../turn/turn.ts";
 import { addLinkOp } from "./team-ops.ts";
 import { lastKnown, rosterIn } from "./teams.ts";
@@ -45,16 +46,15 @@ export async function watchStuck(turn: Turn): Promise<void> {
   if (ticks < cache.stuckAt) return;
   const rows = await turn.tx.list({ prefix: STUCK });
   const listens = hasReadAll(turn);
-  const listened = listens && cache.stuckSeen !== undefined ? ticks - cache.stuckSeen : 0;
-  cache.stuckSeen = listens ? ticks : undefined;
   cache.stuckAt = rows.length === 0 ? Infinity : ticks + STEP_MS;
   for (const [at, before] of rows)
     await turn.on(at, async () => {
       const id = at.slice(STUCK.length);
       const team = await teamOf(turn, id);
       if (team?.record.state !== "stuck") return unwatch(turn, id);
-      // Where it has just begun, what was before does not count.
-      const waited = before === "" ? 0 : Number(before) + listened;
+      // Where it has just begun, or there is still something to read, what was before does not count.
+      if (before === "" || !listens) listensAnew(turn, at);
+      const waited = listens ? listened(turn, at, Number(before)) : Number(before);
       await turn.tx.put(at, String(waited));
       const left = await untilAnew(turn, team, waited);
       if (left <= 0 && listens) await beginAnew(turn, team);

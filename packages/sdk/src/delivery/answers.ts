@@ -181,7 +181,7 @@ async function applyCommitAnswer(
     if (refusal.reason === "epoch_taken") {
       await turn.removeCommit(commit.group);
       if (conversation === undefined || conversation.record.lost_commit?.epoch === commit.epoch) return;
-      conversation.record.lost_commit = { epoch: commit.epoch, since: turn.now };
+      conversation.record.lost_commit = { epoch: commit.epoch };
       conversation.dirty = true;
     } else if (conversation !== undefined) await closeConversation(turn, conversation);
     return;

@@ -69,7 +69,8 @@ export async function needsOf(turn: Turn, flight: Flight): Promise<Need[]> {
   const needs: Need[] = [];
   const served = new Set<string>();
   if (!flight.isPaused(pauseOf(OWN_TEAMS), turn.ticks) && (await asksForOwn(turn))) {
-    turn.cache.teamsAskedAt = turn.now;
+    const open = (await list(turn.tx, "team-group/")).filter(({ state }) => state === "open");
+    turn.cache.asked = new Map(open.map(({ id, epoch }) => [id, epoch]));
     needs.push({ op: OWN_TEAMS, type: "groups" });
   }
   for (const op of await list(turn.tx, "op/")) {
@@ -127,8 +128,7 @@ export async function hearOwnTeams(turn: Turn, flight: Flight, answers: ChangeAn
     const team = state === "open" ? await teamOf(turn, id) : undefined;
     const there = groups.find(({ group_id }) => group_id === id);
     // Of what has begun since it was asked the relay may not have known yet.
-    const isOlder = (team?.record.entered_at ?? team?.record.created_at ?? Infinity) < turn.cache.teamsAskedAt;
-    if (team !== undefined && isOlder && (there?.epoch ?? -1) < team.record.epoch) await lose(turn, team);
+    if (team !== undefined && (there?.epoch ?? -1) < (turn.cache.asked.get(id) ?? -1)) await lose(turn, team);
   }
 }
 

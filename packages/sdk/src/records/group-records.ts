@@ -20,12 +20,14 @@ export interface GroupRecord {
   committed_at: number;
   /** Nothing is encrypted before the group has reached this epoch. */
   wait_for_epoch: number;
-  /** Since when it waits for it (Unix ms). */
-  waiting_since?: number;
+  /** How long we have listened while it waits for it. Milliseconds. */
+  waited?: number;
   /** When the relay refused the epoch before, by its clock (Unix ms). */
   refused_at?: number;
-  /** Our commit for this epoch lost to another, which has been on its way to us since then (Unix ms). */
-  lost_commit?: { epoch: number; since: number };
+  /** Our commit for this epoch lost to another, which is on its way to us. */
+  lost_commit?: { epoch: number };
+  /** How long we have listened while new keys that are long due are not admitted, or those that were first do not come: which, and milliseconds. */
+  unhealed?: { commit: string; waited: number };
   /** Groups that it replaces, named in the first message. */
   replaces: string[];
   /** Counters of ours that nothing has any more, since the relay has refused what had them. */

@@ -67,8 +67,8 @@ export interface TeamGroupRecord {
   replaced_at?: number;
   /** Nothing is encrypted before the group has reached this epoch. */
   wait_for_epoch: number;
-  /** Since when it waits for it (Unix ms), and when the relay refused the epoch before, by its clock (Unix ms). */
-  waiting_since?: number;
+  /** How long we have listened while it waits for it (ms), and when the relay refused the epoch before, by its clock (Unix ms). */
+  waited?: number;
   refused_at?: number;
   /** Lower-case names of those whom we saw sign a forbidden commit. */
   accused?: string[];

@@ -37,12 +37,13 @@ export class Cache {
   readonly forks = new Told();
   /** When we give ourselves new keys in a team next, as far as is known. Our clock, Unix ms. */
   healsAt = 0;
-  /** When groups in which we are stuck are looked at next, and when that was last; when this began. By the clock of {@link Turn.ticks}. */
+  /** When groups in which we are stuck are looked at next, and when this began. By the clock of {@link Turn.ticks}. */
   stuckAt = 0;
-  stuckSeen: number | undefined;
   readonly begunAt = performance.now();
-  /** When the relay was asked last which teams we are in. Our clock, Unix ms. */
-  teamsAskedAt = 0;
+  /** What is awaited, and when it was counted last how long we have listened for it: see `listened`. */
+  readonly listened = new Map<string, number>();
+  /** In which epochs our groups were when the relay was asked last which ones we are in. */
+  asked: ReadonlyMap<string, number> = new Map();
   readonly commits = new Map<string, CommitRecord>();
   readonly waste = new Waste();
   readonly strangers = new Strangers();
@@ -59,7 +60,7 @@ export class Cache {
     this.forks.clear();
     this.healsAt = 0;
     this.stuckAt = 0;
-    this.stuckSeen = undefined;
+    this.listened.clear();
     this.commits.clear();
     this.reporting.clear();
     this.again.clear();

@@ -50,9 +50,11 @@ test(
   { tags: ["long"] },
   async () => {
     await using world = await World.create({ noLimits: true });
-    const { alice, bob } = await online(world, "alice", "bob");
+    const { alice, bob } = await online(world, "alice", "bob", "carol");
+    await alice.agent.groups.create("crew", ["carol"]);
+    await eventually("it was asked which groups it is in", () => world.proxy.sentBy("alice", "groups").length > 0);
     const posing = await HostileTeamMember.posingAs(world, "bob", "alice");
-    await eventually("alice is in it", async () => (await alice.agent.groups.list()).length === 1);
+    await eventually("alice is in it", async () => (await alice.agent.groups.list()).length === 2);
     await alice.agent.close();
     await world.memory("alice").write((tx) => tx.delete("contact/bob"));
     const again = await world.open("alice");

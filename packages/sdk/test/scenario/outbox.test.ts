@@ -215,13 +215,13 @@ test.each([
     if (record === undefined) throw new Error("no conversation");
     await run(async (turn) => {
       const refused = turn.now - REFUSED_MS;
-      Object.assign(record, { waiting_since: refused, refused_at: refused, wait_for_epoch: record.epoch + 1 });
+      Object.assign(record, { waited: REFUSED_MS, refused_at: refused, wait_for_epoch: record.epoch + 1 });
       cache.arrived = { at: turn.ticks - last.ago, storedAt: refused + last.stored * 2_000 };
       if (!isCurrent) turn.highWater = Infinity;
       await heal(turn, () => undefined);
       expect(record.state).toBe(state);
       // However much there is to read, and on however many connections, it does not wait for ever.
-      record.waiting_since = turn.now - 11 * REFUSED_MS;
+      record.waited = 11 * REFUSED_MS;
       await heal(turn, () => undefined);
       expect(record.state).toBe("closed");
     });

@@ -18,6 +18,7 @@ import {
 } from "./team-world.ts";
 import { edit } from "./proxy.ts";
 import { caughtUp, eventually, follow, jump, SAME_CLOCK, temporaryFolder, World } from "./world.ts";
+import { moveOn } from "../../../../test/clocks.ts";
 import { encodeSettings, decodeSettings } from "../../src/crypto/team/settings.ts";
 
 /** A member makes itself the only admin, which nobody follows but itself. */
@@ -153,6 +154,21 @@ describe("[P-15.9] a group in which somebody has signed a forbidden commit", () 
     await listening([alice, bob, carol], 140_000);
     expect(isRefused).toBe(true);
     await waiting.handled();
+  });
+
+  test("is not founded anew for the time in which its admin has slept", async () => {
+    await using world = await World.create({ noLimits: true });
+    const { alice, bob, carol } = await withMallory(world);
+    await seizePower(world, "mallory");
+    const honest = [alice, bob, carol];
+    for (const member of honest) await eventually("it is stuck", () => isStuck(member));
+    const commits = () => ["alice", "bob"].flatMap((name) => world.proxy.sentBy(name, "commit")).length;
+    const before = commits();
+    moveOn(3_600_000);
+    for (const { agent } of honest) await caughtUp(agent);
+    expect(commits()).toBe(before);
+    await listening(honest, 140_000);
+    await agree(honest, ["alice", "bob", "carol"]);
   });
 
   test("is founded anew by one admin once an hour at most", { tags: ["long"] }, async () => {
@@ -359,6 +375,23 @@ describe("[G-13] a relay that was put back from a backup", () => {
     await waiting.handled();
     await allTalk(members, "after", "@crew");
     for (const { got } of members) expect(new Set(got.map(({ body }) => body)).size).toBe(got.length);
+  });
+
+  test("is found out although the clock of its members was ahead while they were in what it has lost", async () => {
+    const db = temporaryFolder();
+    await using world = await World.create({ store: "sqlite", db, noLimits: true });
+    const { backUp, putBack } = backupOf(world, db);
+    const { alice, bob, carol } = await online(world, "alice", "bob", "carol");
+    await alice.agent.groups.create("team", ["bob", "carol"]);
+    await agree([alice, bob, carol], ["alice", "bob", "carol"]);
+    await backUp();
+    jump(3_600_000);
+    await alice.agent.groups.rename("team", "ops");
+    await agree([alice, bob, carol], ["alice", "bob", "carol"], "ops");
+    jump(-3_600_000);
+    await putBack();
+    for (const member of [alice, bob, carol])
+      await eventually("it is told", async () => (await alertsOf(member, "group_lost")).length === 1);
   });
 
   test("and does not say so has it founded anew once an admin wants something there", { tags: ["long"] }, async () => {
