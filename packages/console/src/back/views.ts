@@ -3,13 +3,14 @@ import type { Agent, Contact, Group, LinkEvent, Request } from "@aimessage/sdk";
 import { cameView, deadView } from "./lines.ts";
 import type { AgentView, ContactView, ConversationView, GroupView, TodoView } from "./port.ts";
 
-/** Questions and letters that are shown at once. */
+/** Letters that are shown at once, and messages that wait among which questions are looked for. */
 const SHOWN = 100;
 
 export async function agentView(agent: Agent, link: AgentView["link"]): Promise<AgentView> {
-  const [outbox, pending, unread, dead, decisions] = await Promise.all([
-    agent.outbox.list(),
-    openQuestions(agent),
+  const [stuck, pending, unread, dead, decisions] = await Promise.all([
+    agent.outbox.waiting(),
+    // Of these only the number is wanted.
+    openQuestions(agent, false),
     agent.unhandled(),
     agent.deadLetters.count(),
     decisionsOf(agent),
@@ -20,7 +21,7 @@ export async function agentView(agent: Agent, link: AgentView["link"]): Promise<
     server: agent.server,
     unread,
     questions: pending.length,
-    stuck: outbox.filter(({ state }) => state === "queued").length,
+    stuck,
     dead,
     decisions,
     link,
@@ -46,8 +47,9 @@ async function decisionsOf(agent: Agent): Promise<number> {
   return requests.length + guarded.length + invitations + changed + asked;
 }
 
-async function openQuestions(agent: Agent) {
-  return (await agent.pending({ limit: SHOWN })).filter(({ expectsReply }) => expectsReply);
+/** Among the messages that have waited longest. */
+async function openQuestions(agent: Agent, bodies: boolean) {
+  return (await agent.pending({ limit: SHOWN, bodies })).filter(({ expectsReply }) => expectsReply);
 }
 
 export async function conversationViews(agent: Agent): Promise<ConversationView[]> {
@@ -81,7 +83,7 @@ export async function todoView(agent: Agent): Promise<TodoView> {
     agent.requests.list(),
     agent.guard.list(),
     agent.groups.list(),
-    openQuestions(agent),
+    openQuestions(agent, true),
     agent.deadLetters.list(),
     agent.contacts(),
     agent.pairing.lines(),

@@ -56,7 +56,8 @@ export class HttpBack implements Back {
       body: JSON.stringify(asked),
       ...(signal === undefined ? {} : { signal }),
     });
-    await Promise.all([answered, ...uploads.map((upload) => this.#upload(upload))]);
+    // What the message says of them is heard from its own answer.
+    for (const upload of uploads) void this.#upload(upload);
     return ((await answerOf(await answered)) as { answer: Answers[M] }).answer;
   }
 
@@ -94,10 +95,7 @@ export class HttpBack implements Back {
   }
 
   async #upload({ file: { blob }, id }: { file: FileGiven; id: string }): Promise<void> {
-    await answerOf(await this.#fetch(`/api/upload?id=${id}`, { body: blob })).catch((error: unknown) => {
-      // The answer to the message says more.
-      if (error instanceof BackError && error.code !== "internal") throw error;
-    });
+    await this.#fetch(`/api/upload?id=${id}`, { body: blob }).catch(() => undefined);
   }
 
   async #fetch(path: string, init: RequestInit): Promise<Response> {

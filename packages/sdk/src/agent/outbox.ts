@@ -55,6 +55,20 @@ export class Outbox {
     });
   }
 
+  /** How many messages have not left, those that wait for their files among them. */
+  async waiting(): Promise<number> {
+    return this.#store.read(async (tx) => {
+      const found = new Set<number>();
+      for (const [key] of await tx.list({ prefix: "queue/" })) {
+        const row = await findRow(tx, "out/", key.slice(key.lastIndexOf("/") + 1));
+        if (row?.kind === "message") found.add(row.seq);
+      }
+      for (const { seq, state, resent } of await list(tx, "out-file/"))
+        if (state === "waits" && resent !== true) found.add(seq);
+      return found.size;
+    });
+  }
+
   /**
    * The id of a message that was sent from here, by its first six characters or more; what is the beginning of none comes
    * back as it is. @throws AgentError usage if it is the beginning of several

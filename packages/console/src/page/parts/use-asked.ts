@@ -3,10 +3,14 @@ import { useEffect, useRef } from "preact/hooks";
 import type { Back, Problem } from "../../back/port.ts";
 import { back, explained, revision } from "../state.ts";
 
-/** What was asked for, as it is now: asked again when something has changed, or `what` has. One question at a time. */
+/**
+ * What was asked for, as it is now: asked again when something has changed, or `what` has. One question at a time.
+ * @param every What changes something itself is asked again after so many milliseconds instead
+ */
 export function useAsked<T>(
   what: string,
   ask: (from: Back) => Promise<T>,
+  every?: number,
 ): { value: T | undefined; problem: Problem | undefined } {
   const answer = useSignal<{ what: string; value?: T; problem?: Problem }>({ what });
   const state = useRef({ isAsking: false, isDue: false, what, ask });
@@ -31,10 +35,16 @@ export function useAsked<T>(
     now.isAsking = false;
   };
   useSignalEffect(() => {
-    void revision.value;
+    if (every === undefined) void revision.value;
     void look();
   });
-  useEffect(() => void look(), [what]);
+  const before = useRef(what);
+  useEffect(() => {
+    if (before.current !== what) void look();
+    before.current = what;
+    const timer = every === undefined ? undefined : setInterval(() => void look(), every);
+    return () => clearInterval(timer);
+  }, [what]);
   const { what: of, value, problem } = answer.value;
   // Of somebody else nothing is shown, not for a moment.
   return of === what ? { value, problem } : { value: undefined, problem: undefined };

@@ -8,8 +8,11 @@ import { useAsked } from "../parts/use-asked.ts";
 import { milliseconds, size, when } from "../parts/words.ts";
 import { agent as shown } from "../state.ts";
 
+/** To look asks the relay, which is written down and so a change of its own. Milliseconds. */
+const LOOK_MS = 15_000;
+
 export function Health({ agent }: { agent: string }): JSX.Element {
-  const { value: health, problem } = useAsked(`health ${agent}`, (from) => from.call("health", { agent }));
+  const { value: health, problem } = useAsked(`health ${agent}`, (from) => from.call("health", { agent }), LOOK_MS);
   const link = shown.value?.link;
   return (
     <div class="page">
