@@ -1,12 +1,14 @@
 /** Commits of teams: others', which are judged and followed, and our own, once they are admitted. */
 import { GroupError } from "../crypto/mls/seam.ts";
+import type { TeamCommit } from "../crypto/mls/team-seam.ts";
 import { DIRECT, DIRECT_BYTES } from "../crypto/team/direct.ts";
 import { followChange } from "../crypto/team/changes.ts";
-import { certifiedBy } from "../crypto/team/roster.ts";
+import { type Certified, certifiedBy } from "../crypto/team/roster.ts";
+import { waitForEpoch } from "./awaiting.ts";
 import { aheadOf } from "./team-ahead.ts";
 import { type Delivery, fromBase64, isBase64, toBase64, usernameKey } from "../protocol/index.ts";
 import type { CommitRecord } from "../records/group-records.ts";
-import { get, pad } from "../records/records.ts";
+import { get, pad, put } from "../records/records.ts";
 import { planHealing } from "./team-healing.ts";
 import { comparePins } from "./team-pins.ts";
 import type { OpRecord } from "../records/team-records.ts";
@@ -35,7 +37,8 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
   const pending = turn.cache.commits.get(record.id);
   if (record.state !== "open") return undefined;
   // Of the epoch before, whoever brings what is known repeats it.
-  const isSecond = epoch === record.epoch - 1 && (record.ended_by ?? delivery.message_id) !== delivery.message_id;
+  const known = epoch === record.epoch ? record.put_anew : epoch === record.epoch - 1 ? record.ended_by : undefined;
+  const isSecond = (known ?? delivery.message_id) !== delivery.message_id;
   const isBehindOurs = pending?.epoch === epoch && pending.high_water !== undefined;
   if (isSecond || isBehindOurs) return forked(turn, team, from);
   if (epoch < record.epoch) return undefined;
@@ -56,8 +59,10 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
   // Who has signed it is not the relay's word.
   const committer = await certifiedBy(followed.commit.committer.certificate);
   if (followed.kind === "removed") {
-    const own = usernameKey(turn.account.identity.username);
-    await tell(turn, record.key, { by: committer?.name, removed: [own] });
+    const { device, identity } = turn.account;
+    if ((await addedBy(followed.commit)).some((added) => added.device === device.id))
+      return awaitWelcome(turn, team, delivery.message_id);
+    await tell(turn, record.key, { by: committer?.name, removed: [usernameKey(identity.username)] });
     return retire(turn, record);
   }
   if (followed.kind !== "applied") {
@@ -76,14 +81,32 @@ export async function receiveTeamCommit(turn: Turn, team: Team, delivery: Delive
     left: leaversIn(followed.commit.authenticatedData),
   };
   team.group = followed.group;
-  const added: string[] = [];
-  for (const proposal of followed.commit.proposals) {
-    const said = proposal.kind === "add" ? await certifiedBy(proposal.certificate) : undefined;
-    if (said !== undefined) added.push(said.name);
-  }
+  const added = (await addedBy(followed.commit)).map(({ name }) => name);
   record.ended_by = delivery.message_id;
   await enter(turn, team, { epoch, secret: before, ...was, added });
   if (committer !== undefined) await heardFrom(turn, team, committer.name, followed.commit.path !== "none");
+}
+
+/** Whom a commit adds. */
+async function addedBy({ proposals }: TeamCommit): Promise<Certified[]> {
+  const added: Certified[] = [];
+  for (const proposal of proposals) {
+    const said = proposal.kind === "add" ? await certifiedBy(proposal.certificate) : undefined;
+    if (said !== undefined) added.push(said);
+  }
+  return added;
+}
+
+/**
+ * A commit has put us in our own place anew: it removes and adds us. We have been a member all the time; the others know us as the same, and count on,
+ * and so do we. The Welcome comes behind it; where that is lost, what the others say next is of an epoch that we cannot reach.
+ */
+async function awaitWelcome(turn: Turn, team: Team, commitId: string): Promise<void> {
+  await turn.removeCommit(team.record.id);
+  team.record.put_anew = commitId;
+  waitForEpoch(turn, team.record, team.record.epoch + 1);
+  // The Welcome may be of the same turn.
+  await put(turn.tx, "team-group/", team.record.id, team.record);
 }
 
 /** Applies our own admitted commit, once our mailbox is processed up to where it stood when the commit was admitted. */

@@ -29,7 +29,7 @@ import { isConversation } from "./conversations.ts";
 import { packageOf, useKeyPackage } from "./welcomes.ts";
 import { lastKnown, learn, newTeamGroup, rosterIn, settingsIn } from "./teams.ts";
 import { beginOrder, dropOrders } from "../turn/team-order.ts";
-import { addTeam, countDirectAnew, type Team, teamOf } from "../turn/groups.ts";
+import { addTeam, countDirectAnew, letGoOfTeam, type Team, teamOf } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 
 /** The costs of joining a group in vain, and of a Welcome by none of our key packages: ms of an ordinary core. See `Waste`. */
@@ -55,7 +55,7 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   const welcome = isBase64(message) ? fromBase64(message) : new Uint8Array();
   const rejoin = announced === undefined ? undefined : await rejoinOf(turn, announced);
   const isBack = known?.state === "replaced";
-  const isAwaited = isBack || (known?.state === "stuck" && rejoin !== undefined);
+  const isAwaited = isBack || (known?.state === "stuck" && rejoin !== undefined) || isPutAnew(known);
   if (known !== undefined && known.state !== "closed" && !isAwaited)
     return refuse("welcome_replayed", `a Welcome from ${from} names a team that is known already`);
   const key = await packageOf(turn, welcome);
@@ -96,12 +96,18 @@ export async function acceptTeamWelcome(turn: Turn, delivery: Delivery): Promise
   const objection = await objectionTo(turn, joined, { known, from });
   if (objection !== undefined) return refuse(...objection);
   const present = (await get(turn.tx, "team/", known.key))?.group;
+  await letGoOfTeam(turn, id);
   await deleteState(turn.tx, id);
   await countDirectAnew(turn.tx, id);
   // Of the state that is gone.
   await turn.removeCommit(id);
   const team = await join(turn, joined, { from, isSoon, known });
   if (isBack && present !== undefined) await goBackTo(turn, team, present);
+}
+
+/** Whether the Welcome of a commit that has put us in our own place anew is to come. */
+function isPutAnew(known: TeamGroupRecord | undefined): boolean {
+  return known?.state === "open" && known.put_anew !== undefined;
 }
 
 /** Why a Welcome leads into no group that we know: the kind of an alert, and its text. */
@@ -118,7 +124,7 @@ async function objectionTo(
   // What we have missed we cannot judge any more.
   const rejoin = await rejoinOf(turn, id);
   const before = known.state === "closed" ? undefined : await teamOf(turn, id);
-  const isJudged = rejoin !== undefined || known.state === "replaced";
+  const isJudged = rejoin !== undefined || known.state === "replaced" || isPutAnew(known);
   if (before === undefined || !isJudged || (await isLetTakeUsIn(turn, before, joined))) return undefined;
   const statement = toBase64(lengthPrefixed(...(await signWord(turn, "rejoin", joined.group))));
   if (rejoin === undefined) await addOp(turn, { kind: "rejoin", key, group: id, names: [], statement });
@@ -228,11 +234,11 @@ async function join(turn: Turn, { group }: Joined, { from, isSoon, known, ...key
   await comparePins(turn, team);
   if (known !== undefined) await goneMeanwhile(turn, team, (await get(turn.tx, "team/", key))?.members);
   const rejoin = await rejoinOf(turn, id);
-  if (rejoin !== undefined) {
+  if (rejoin !== undefined || isPutAnew(known)) {
     await unwatch(turn, id);
     for (const op of await list(turn.tx, "op/"))
       if (op.kind === "refound" && op.group === id) await endOp(turn, op.seq);
-    await endOp(turn, rejoin.seq);
+    await endOp(turn, rejoin?.seq);
     // Whoever had left it, as far as this store knows, was added again since.
     const row = await get(turn.tx, "team/", key);
     if (row !== undefined && row.state !== "over") {

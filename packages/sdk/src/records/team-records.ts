@@ -52,6 +52,8 @@ export interface TeamGroupRecord {
   created_at: number;
   /** The id of the commit that ended the epoch before. */
   ended_by?: string;
+  /** That of one that has ended this one and put us in our own place anew: its Welcome is to come. */
+  put_anew?: string;
   /** The epoch under whose number the names of the present members stand, if anything was sent to these. */
   roster_epoch?: number;
   /** Our clock at its beginning, Unix ms. */

@@ -222,6 +222,14 @@ export async function countDirectAnew(tx: WriteTransaction, id: string): Promise
   }
 }
 
+/** A team comes into memory with another state: what is known of its members, and not written yet, goes on. */
+export async function letGoOfTeam(turn: InTurn, id: string): Promise<void> {
+  const one = turn.cache.groups.get(id);
+  if (one?.kind !== "team") return;
+  await flushTeam(turn, one);
+  turn.cache.groups.delete(id);
+}
+
 /** Writes what has changed. */
 export async function flushGroups(turn: InTurn): Promise<void> {
   for (const one of turn.cache.groups.values())
