@@ -80,7 +80,7 @@ describe("packed and installed", { tags: ["long"], timeout: 180_000 }, () => {
     const built = String.raw`dist/.*\.(d\.ts|js|js\.map)|src/.*\.ts`;
     const belongs = {
       "@aimessage/sdk": new RegExp(`^(${built})$`),
-      "@aimessage/server": new RegExp(`^(bin/aimessage-server\\.js|${built})$`),
+      "@aimessage/server": new RegExp(`^(bin/aimessage-server\\.js|dist/console-licences\\.txt|${built})$`),
       aimessage: /^(bin\/aimessage\.js|bundle\/(main|[\w-]+)\.cjs|bundle\/LICENSES\.txt)$/,
     };
     for (const name of names) {

@@ -25,11 +25,6 @@ export async function console({ progress }: Plan): Promise<Result[]> {
   await once(bare, "listening");
   const page = await world.open();
   const agents = page.getByRole("navigation", { name: "Agents" });
-  const timed = async (run: () => Promise<unknown>): Promise<number> => {
-    const started = performance.now();
-    await run();
-    return performance.now() - started;
-  };
   const empty = await world.chromium.visit(`http://127.0.0.1:${(bare.address() as AddressInfo).port}/`);
   const load = await compare(
     {
@@ -107,4 +102,11 @@ export async function console({ progress }: Plan): Promise<Result[]> {
   );
   bare.close();
   return [load, long, typed];
+}
+
+/** @returns milliseconds */
+async function timed(run: () => Promise<unknown>): Promise<number> {
+  const started = performance.now();
+  await run();
+  return performance.now() - started;
 }

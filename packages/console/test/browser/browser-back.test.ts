@@ -30,6 +30,17 @@ describe.runIf(hasChromium)("aimessage-server --console", () => {
     return tab;
   };
 
+  /** Each test may run alone. */
+  const register = async (name: string): Promise<void> => {
+    const there = page.getByRole("navigation", { name: "Agents" }).getByRole("link", { name, exact: true });
+    await goTo(page, name, "place");
+    await page.getByRole("textbox", { name: "Name of the new agent" }).waitFor();
+    if ((await there.count()) > 0) return;
+    await page.getByRole("textbox", { name: "Name of the new agent" }).fill(name);
+    await page.getByRole("button", { name: "Register" }).click();
+    await there.waitFor();
+  };
+
   beforeAll(async () => {
     relay = await createRelay({ port: 0, store: "memory", noLimits: true, console: true });
     chromium = await startChromium();
@@ -44,14 +55,13 @@ describe.runIf(hasChromium)("aimessage-server --console", () => {
 
   test("registers an agent whose keys stay in the browser, and says whom one trusts with that", async () => {
     await page.getByText("Whoever serves them could serve a page that reads them").waitFor();
-    await page.getByRole("textbox", { name: "Name of the new agent" }).fill("alice");
-    await page.getByRole("button", { name: "Register" }).click();
-    await page.getByRole("navigation", { name: "Agents" }).getByRole("link", { name: "alice" }).waitFor();
+    await register("alice");
     expect((await bob.verify("alice")).fingerprint).toHaveLength(64);
     expect(complaints).toEqual([]);
   });
 
   test("talks to an agent of the command line both ways", async () => {
+    await register("alice");
     await goTo(page, "alice", "talk", "bob");
     void bob.handle(async (message) => message.handled({ body: `re: ${message.body}` }));
     await page.getByRole("textbox", { name: "Message to bob" }).fill("from a browser");
@@ -82,7 +92,7 @@ describe.runIf(hasChromium)("aimessage-server --console", () => {
   });
 
   test("makes a backup that opens on the command line's side, and takes one of that", { tags: ["long"] }, async () => {
-    await goTo(page, "alice", "place");
+    await register("alice");
     await page.getByLabel("Passphrase of the backup").fill(PASSPHRASE);
     const loading = page.waitForEvent("download");
     await page.getByRole("button", { name: "Download a backup" }).click();
