@@ -1,5 +1,5 @@
 /** A file that leads its owner's browser to the console: nobody else can read it, and what it says is of use once. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeWhole } from "@aimessage/sdk/program";
 
@@ -9,7 +9,8 @@ export class RedirectFile implements Disposable {
 
   /** @param home Where agents are: whoever can read that is their owner */
   constructor(home: string) {
-    this.#folder = mkdtempSync(join(home, "console-"));
+    sweep(home);
+    this.#folder = mkdtempSync(join(home, `console-${process.pid}-`));
     this.path = join(this.#folder, "console.html");
   }
 
@@ -25,5 +26,21 @@ export class RedirectFile implements Disposable {
 
   [Symbol.dispose](): void {
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** Removes what consoles that were killed have left. What they said is of no use to anybody. */
+function sweep(home: string): void {
+  for (const name of readdirSync(home)) {
+    const [, pid] = /^console-(\d+)-/.exec(name) ?? [];
+    if (pid !== undefined && !isRunning(Number(pid))) rmSync(join(home, name), { recursive: true, force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

@@ -1,8 +1,8 @@
 /** Who may ask the console, and who may not: by bare HTTP, as programs and pages of others would ask. */
-import { readFileSync, statSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { request, type IncomingHttpHeaders, type RequestOptions } from "node:http";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { AgentsBack } from "@aimessage/console/back";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PageFiles } from "@aimessage/sdk/program";
@@ -199,5 +199,16 @@ test("[C-3] only its owner can read the file that leads to the console, and it g
     expect(readFileSync(file.path, "utf8")).not.toContain("#one");
   }
   expect(() => statSync(home + "/console.html")).toThrow();
+  rmSync(home, { recursive: true });
+});
+
+test("what a console that was killed has left goes with the next; what a running one has stays", () => {
+  const home = mkdtempSync(join(tmpdir(), "redirect "));
+  const [left, kept] = ["console-999999999-abc", `console-${process.ppid}-abc`].map((name) => join(home, name));
+  for (const folder of [left!, kept!]) mkdirSync(folder);
+  {
+    using file = new RedirectFile(home);
+    expect(readdirSync(home).toSorted()).toEqual([basename(dirname(file.path)), basename(kept!)].toSorted());
+  }
   rmSync(home, { recursive: true });
 });
