@@ -45,7 +45,7 @@ export async function applyFromMember(
   if (record.turned !== undefined) return applyTurn(turn, where, record.turned, goesOn);
   if (!(await confirm(turn, where, record, goesOn))) return false;
   const again = async (row: OutboxRecord | undefined, known: number): Promise<void> => {
-    if (row === undefined || !(await sendToOne(turn, group, row, from))) turn.wasted(from, known);
+    if (row === undefined || !(await sendToOne(turn, group, row, { name: from }))) turn.wasted(from, known);
   };
   const onMessage = async (id: string, work: (row: OutboxRecord) => Promise<void>): Promise<void> => {
     const row = await rowById(turn.tx, id);
@@ -125,7 +125,7 @@ async function confirm(
     if (counter > since) return void (await settleAt(turn, row, from, { state: "received" }));
     if (!(await mayLack(turn, row, from))) return;
     lacks.add(counter);
-    if (!(await sendToOne(turn, group, row, from))) turn.wasted(from, MISS);
+    if (!(await sendToOne(turn, group, row, { name: from }))) turn.wasted(from, MISS);
   };
   const keep = (upTo: number): void => {
     member.confirmed = Math.max(before, upTo);
@@ -182,7 +182,8 @@ async function applyTurn(
     const { group: of, epoch = -1 } = row?.recipients ?? {};
     const isOlder = of !== group.id || epoch < turned.epoch;
     if (row !== undefined && turned.to === "gone" && isOlder) await goneFrom(turn, row, from);
-    else if (row !== undefined && turned.to === "back") await sendToOne(turn, group, row, from);
+    else if (row !== undefined && turned.to === "back")
+      await sendToOne(turn, group, row, { name: from, back: turned.epoch });
     turned.after = key;
   }
   if (turned.to === "gone") return true;

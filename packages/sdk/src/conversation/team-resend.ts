@@ -13,22 +13,26 @@ const PATIENCE_MS = [10_000, 60_000, 600_000];
 
 /**
  * Sends a message again to one of those whom it was for. Where another group has taken the place of this one, it is sent there.
+ * @param whom.back The epoch in which that one has come back, if it has: all that was encrypted for it alone before is closed to it, and is not waited
+ * for. It has nothing to answer until something comes, so if nothing were sent now, nobody would look again.
  * @returns whether it was
  */
 export async function sendToOne(
   turn: Turn,
   { id, key, state: standing }: TeamGroupRecord,
   row: OutboxRecord,
-  name: string,
+  whom: { name: string; back?: number },
 ): Promise<boolean> {
+  const { name, back = 0 } = whom;
   if (standing === "closed" || standing === "replaced" || row.kind !== "message" || row.group !== id) return false;
   if (!(await mayLack(turn, row, name))) return false;
   const at = `${pad(row.seq)}/${name}`;
   const before = (await get(turn.tx, "to/", at)) ?? { state: "missing" };
   const { times = 0, at: last = 0, copy } = before;
-  if (times > 0 && Math.abs(turn.now - last) < (PATIENCE_MS[times - 1] ?? 0)) return false;
-  // What has not left yet is lost to nobody.
-  if (copy !== undefined && (await turn.tx.get(`out/${pad(copy)}`)) !== undefined) return false;
+  const isSoon = times > 0 && Math.abs(turn.now - last) < (PATIENCE_MS[times - 1] ?? 0);
+  // The last one that it may get has its time in any case.
+  if (isSoon && (back === 0 || times >= PATIENCE_MS.length)) return false;
+  if (copy !== undefined && (await mayStillCome(turn, copy, back))) return false;
   const body = await turn.tx.get(`out-body/${pad(row.seq)}`);
   if (times >= PATIENCE_MS.length || body === undefined)
     return settleAt(turn, row, name, { state: "failed", reason: UNDECRYPTABLE });
@@ -44,4 +48,11 @@ export async function sendToOne(
   };
   await put(turn.tx, "to/", at, { ...before, times: times + 1, at: turn.now, copy: await addReceipt(turn, again) });
   return true;
+}
+
+/** What has not left yet is lost to nobody, unless it is on its way to where it is not read any more. */
+async function mayStillCome(turn: Turn, copy: number, back: number): Promise<boolean> {
+  if ((await turn.tx.get(`out/${pad(copy)}`)) === undefined) return false;
+  const wire = await get(turn.tx, "wire/", pad(copy));
+  return wire === undefined || wire.epoch >= back;
 }

@@ -179,7 +179,7 @@ async function sendToEach(turn: Turn, team: Team, row: OutboxRecord): Promise<un
     const to = await get(turn.tx, "to/", at);
     // How often it was sent to it before, by another device or in another group, counts for nothing.
     if (to?.times !== undefined) await put(turn.tx, "to/", at, { ...to, times: 0 });
-    if (now !== undefined) await sendToOne(turn, record, now, name);
+    if (now !== undefined) await sendToOne(turn, record, now, { name });
   }
   // All may have said meanwhile what became of it.
   const now = await get(turn.tx, "out/", pad(row.seq));
