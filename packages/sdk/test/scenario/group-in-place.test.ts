@@ -46,14 +46,35 @@ test("what waits to be said there is said, and its owner hears of no change", as
     world.proxy.answer("carol", frame.id ?? "", { type: "error", data });
     return [];
   };
-  const said = await carol.agent.send("@team", "from carol");
+  const said = await Promise.all(["one", "two"].map((text) => carol.agent.send("@team", text)));
   await putInPlace();
   world.proxy.rule = undefined;
-  await said.handled();
+  for (const one of said) await one.handled();
   await atRest(world, ...all);
-  expect(bob.got.map(({ body }) => body)).toEqual(["from carol"]);
+  expect(bob.got.map(({ body }) => body)).toEqual(["one", "two"]);
   expect(await records(world, "carol", "team-news/")).toEqual(before);
   expect(await carol.agent.groups.list()).toMatchObject([
     { name: "team", state: "active", members: ["alice", "bob", "carol"], isLapsed: false },
   ]);
+});
+
+test("what it has sent there is waited for", { tags: ["long"] }, async () => {
+  const { world, bob, carol, all, putInPlace } = await team();
+  // Alice does not get what Carol says, and Bob's word on it does not leave.
+  world.proxy.rule = ({ agent, toRelay, frame }) => {
+    if (agent === "alice" && !toRelay && frame.type === "message" && frame.data.from === "carol") return [];
+    if (agent !== "bob" || !toRelay || frame.type !== "send" || frame.data["to"] !== "carol") return undefined;
+    const data = { code: 429, message: "slower", reason: "rate_limited", retry_after_ms: 100 };
+    world.proxy.answer("bob", frame.id ?? "", { type: "error", data });
+    return [];
+  };
+  const one = await carol.agent.send("@team", "one");
+  await eventually("bob has it", () => bob.got.length === 1);
+  await one.stored();
+  world.proxy.rule = undefined;
+  await putInPlace();
+  await (await carol.agent.send("@team", "two")).handled();
+  await one.handled();
+  await atRest(world, ...all);
+  expect((await one.recipients()).handled).toEqual(["alice", "bob"]);
 });
