@@ -10,11 +10,12 @@ import { folderWithin, inspect, isRightThere } from "./bounds.ts";
 import { FileRequests } from "./file-requests.ts";
 import { isGone } from "./gone.ts";
 import { safeName } from "../files/names.ts";
+import { isSpool, stampOf } from "../files/spool.ts";
 import { PartFile, roomIn } from "./part-file.ts";
 import { isPart, newPart } from "./part-folder.ts";
 import { asOwnerOf } from "./program/owner.ts";
 import { nodeCipher } from "./segment-cipher.ts";
-import { dropSpool, isSpool, keepStream, openSpool, stampOf, tidySpools } from "./spool.ts";
+import { dropSpool, keepStream, openSpool, tidySpools } from "./spool.ts";
 
 /** What a name in an offer may take. Bytes. */
 const MOST_NAME = 255;
