@@ -11,6 +11,7 @@ import type {
 import { Bell } from "./bell.ts";
 import { Buffer } from "./buffer.ts";
 import { awaitLink, linkHolder, takeLink } from "./link-lock.ts";
+import { Marks } from "./marks.ts";
 import { openRecords, Records, writeRecords } from "./records.ts";
 
 /** Writes that wait together share one transaction of the browser, up to so many. */
@@ -32,6 +33,7 @@ export class IndexedDbStore implements ClientStore {
   readonly #name: string;
   readonly #database: IDBDatabase;
   readonly #bell: Bell;
+  #marks: Marks | undefined;
   /** How each is taken from the bell. */
   readonly #listeners = new Map<() => void, () => void>();
   readonly #running = new Set<Promise<unknown>>();
@@ -53,7 +55,14 @@ export class IndexedDbStore implements ClientStore {
   /** Opens the store of that name, which is made if there is none. @throws AgentError store_damaged, disk_full */
   static async open(name: string): Promise<IndexedDbStore> {
     const full = `aimessage/${name}`;
-    return new IndexedDbStore(full, await openRecords(full));
+    const store = new IndexedDbStore(full, await openRecords(full));
+    try {
+      store.#marks = await Marks.take(full, () => store.#tellHere());
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+    return store;
   }
 
   /** Names of the stores of this origin. */
@@ -112,6 +121,15 @@ export class IndexedDbStore implements ClientStore {
     return linkHolder(this.#name);
   }
 
+  mark(): string | undefined {
+    return this.#marks?.own;
+  }
+
+  /** That a tab was closed is known a moment after that. */
+  isGone(mark: string): boolean {
+    return this.#marks?.isGone(mark) === true;
+  }
+
   /** The browser says nothing of what its files still hold. */
   async scrub(): Promise<boolean> {
     return true;
@@ -132,6 +150,7 @@ export class IndexedDbStore implements ClientStore {
       await Promise.resolve();
     }
     this.#database.close();
+    this.#marks?.leave();
     for (const [listener, leave] of this.#listeners) {
       leave();
       listener();
@@ -150,6 +169,11 @@ export class IndexedDbStore implements ClientStore {
   #lose(): void {
     this.#isLost = true;
     this.#database.close();
+    this.#marks?.leave();
+    this.#tellHere();
+  }
+
+  #tellHere(): void {
     for (const listener of this.#listeners.keys()) listener();
   }
 
@@ -220,10 +244,9 @@ export class IndexedDbStore implements ClientStore {
   #awaitLink(): void {
     if (this.#isAwaitingLink) return;
     this.#isAwaitingLink = true;
-    const freed = (): void => {
-      for (const listener of this.#listeners.keys()) listener();
-    };
-    void awaitLink(this.#name, freed, this.#ended.signal).finally(() => (this.#isAwaitingLink = false));
+    void awaitLink(this.#name, () => this.#tellHere(), this.#ended.signal).finally(
+      () => (this.#isAwaitingLink = false),
+    );
   }
 }
 

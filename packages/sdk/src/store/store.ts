@@ -75,7 +75,10 @@ export interface ClientStore extends AsyncDisposable {
    * another one then, and not when its claim runs out. Undefined, or not there: the store cannot. The same each time.
    */
   mark?(): string | undefined;
-  /** Whether a process that has named itself so has died or closed the store; true of a mark that nobody has. Asked inside of transactions. */
+  /**
+   * Whether a process that has named itself so has died or closed the store; true of a mark that nobody has. Asked inside of transactions.
+   * A store that has to ask somebody else first may say false for a moment, and calls the listeners of {@link onChange} when it knows more.
+   */
   isGone?(mark: string): boolean;
   /**
    * Removes what deleted and overwritten records may have left in files beside the database. Never throws.
