@@ -51,7 +51,7 @@ const mayKnow: Record<string, string[]> = {
   store: ["protocol"],
   protocol: [],
   node: ["agent", "files", "records", "wire", ...everywhere],
-  browser: ["agent", "records", ...everywhere],
+  browser: ["agent", "files", "records", ...everywhere],
   testing: ["store", "protocol"],
 };
 
@@ -340,7 +340,7 @@ describe("the public face is exactly this list", () => {
   it.each([
     ["@aimessage/sdk", main],
     ["@aimessage/sdk/node", node],
-    ["@aimessage/sdk/browser", [...main, "IndexedDbStore", "keepStorage", "listAgents"]],
+    ["@aimessage/sdk/browser", [...main, "IndexedDbStore", "fileToSend", "keepStorage", "listAgents"]],
     ["@aimessage/sdk/protocol", protocol],
     [
       "@aimessage/sdk/glance",

@@ -33,6 +33,7 @@ const File = z.union([
     stream: z.custom<AsyncIterable<Uint8Array>>((value) => Symbol.asyncIterator in Object(value)),
     name: Text.check(z.minLength(1)),
     type: optional(matching(/^[\x20-\x7e]{1,128}$/)),
+    bytes: optional(z.int().check(z.nonnegative())),
   }),
 ]);
 

@@ -47,7 +47,8 @@ async function removeParts(
       const at = key.slice("part/".length);
       const record = await store.read((tx) => find(tx, "in-file/", at));
       if (record !== undefined && !isOver(record)) continue;
-      if (record?.part !== undefined) await host.removePart(record.folder, record.part).catch(() => undefined);
+      if (record?.part !== undefined)
+        await host.removePart(record.folder, record.part, record.path).catch(() => undefined);
       await store.write(async (tx) => {
         await tx.delete(`part/${at}`);
         if (record !== undefined) await forgetPart(tx, record);

@@ -131,7 +131,7 @@ export class Saving {
         left: goesOn || now === undefined || !this.#isLeft(now) ? undefined : now,
       };
     });
-    if (left?.part !== undefined) await host.removePart(left.folder, left.part).catch(() => undefined);
+    if (left?.part !== undefined) await host.removePart(left.folder, left.part, left.path).catch(() => undefined);
     return begun;
   }
 
@@ -139,7 +139,7 @@ export class Saving {
   async #endPart(record: InFileRecord | undefined): Promise<void> {
     const { store, host } = this.#means;
     if (record?.part === undefined) return;
-    await host.removePart(record.folder, record.part);
+    await host.removePart(record.folder, record.part, record.path);
     await store.write((tx) => forgetPart(tx, record));
   }
 

@@ -2,12 +2,15 @@
 import { Agent as CoreAgent, AgentError, checkUsername, openAgent, type OpenAgentOptions } from "../index.ts";
 import { makeBackup, readBackup, restoreBackup } from "../agent/backup.ts";
 import { openBackup, sealBackup } from "../agent/backup-file.ts";
+import type { LeaveOptions } from "../agent/leave.ts";
 import { usernameKey } from "../protocol/index.ts";
 import { readAccount } from "../records/own-account.ts";
+import { browserFileHost, fileOf, hasFiles, removeFileOf, removeFiles } from "./file-host.ts";
 import { IndexedDbStore } from "./indexed-db-store.ts";
 import { browserSealer } from "./sealer.ts";
 
 export * from "../index.ts";
+export { fileToSend } from "./given-file.ts";
 export { IndexedDbStore } from "./indexed-db-store.ts";
 
 export interface OpenOptions extends Omit<OpenAgentOptions, "store" | "username" | "provider" | "files" | "again"> {
@@ -22,9 +25,13 @@ export class Agent extends CoreAgent {
   static async open(options: OpenOptions): Promise<Agent> {
     checkUsername(options.username);
     checkPage();
-    const store = await IndexedDbStore.open(usernameKey(options.username));
+    const name = usernameKey(options.username);
+    const store = await IndexedDbStore.open(name);
     try {
-      const agent = (await openAgent({ role: "page", ...options, store }, Agent)) as Agent;
+      const files = hasFiles() ? browserFileHost(name) : undefined;
+      // A page that was closed while it unregistered an agent of that name has left some.
+      if (files !== undefined && (await store.read((tx) => readAccount(tx))) === undefined) await removeFiles(name);
+      const agent = (await openAgent({ role: "page", ...options, store, files }, Agent)) as Agent;
       agent.#kept = store;
       return agent;
     } catch (error) {
@@ -45,6 +52,29 @@ export class Agent extends CoreAgent {
       await restoreBackup(store, backup, undefined);
     }
     return Agent.open({ ...options, username: backup.username, create: true });
+  }
+
+  /**
+   * A file of a message that was saved here, for the page to offer as a download (`URL.createObjectURL`): all of it has come and was verified. Nothing
+   * of it is read before the page does, and it has no type, since what is opened by the address of one is a page of this origin.
+   * @param path What `save` said
+   * @returns undefined if it is not there any more
+   */
+  savedFile(path: string): Promise<File | undefined> {
+    return fileOf(usernameKey(this.username), path);
+  }
+
+  /** Removes a file that was saved here, as when the page has had it downloaded: else it takes room until the agent unregisters. @returns whether it was there */
+  removeSaved(path: string): Promise<boolean> {
+    return removeFileOf(usernameKey(this.username), path);
+  }
+
+  /** Removes the agent at its relay, and all that it has in this browser, files that were saved too. @returns whether it was there */
+  override async unregister(options: LeaveOptions = {}): Promise<boolean> {
+    const wasThere = await super.unregister(options);
+    await this.close();
+    if (hasFiles()) await removeFiles(usernameKey(this.username));
+    return wasThere;
   }
 
   /** Identity and contacts in one encrypted file: no device's keys, no messages. The passphrase is all that protects it. @throws AgentError weak_passphrase */

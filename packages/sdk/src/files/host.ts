@@ -3,13 +3,14 @@ import type { CipherOf } from "../crypto/streaming.ts";
 import type { GivenFile } from "../records/file-records.ts";
 
 /**
- * A file to be sent: a path, or what a stream gives. `type` is a media type. With `root` it is sent only if it lies below that folder, in no
+ * A file to be sent: a path, or what a stream gives. `type` is a media type; `bytes`, how many a stream will give, lets what has no room be
+ * refused before anything of it is kept. With `root` it is sent only if it lies below that folder, in no
  * folder whose name begins with a dot, and not outside by way of a link: for paths that a model has given.
  */
 export type FileToSend =
   | string
   | { path: string; name?: string; type?: string; root?: string }
-  | { stream: AsyncIterable<Uint8Array>; name: string; type?: string };
+  | { stream: AsyncIterable<Uint8Array>; name: string; type?: string; bytes?: number };
 
 /** How far a file is. */
 export interface FileProgress {
@@ -89,8 +90,8 @@ export interface FileHost {
   newPart(name: string): string;
   /** Begins to save a file in a {@link folder} as that part, or goes on with it. @throws AgentError bad_file; what the system says */
   save(folder: string, name: string, how: { part: string; root: string | undefined }): Promise<FileTarget>;
-  /** Removes a part, if it is there. */
-  removePart(folder: string, part: string): Promise<void>;
+  /** Removes a part, if it is there. `path`: where its file is, if that is whole, which stays. */
+  removePart(folder: string, part: string, path: string | undefined): Promise<void>;
   /** Bytes for which a folder has room. */
   roomIn(folder: string): Promise<number>;
   /** The folder in which a file lies. */
