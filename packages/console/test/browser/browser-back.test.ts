@@ -1,4 +1,5 @@
 /** The console as a relay serves it: the agent lives in the browser. */
+import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +8,7 @@ import { createRelay, type Relay } from "@aimessage/server";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Chromium, hasChromium, startChromium } from "../../../../test/chromium.ts";
+import { eventually } from "../../../../test/waiting.ts";
 import { goTo } from "./world.ts";
 
 const PASSPHRASE = "correct horse battery staple";
@@ -73,6 +75,30 @@ describe.runIf(hasChromium)("aimessage-server --console", () => {
       .getByRole("button", { name: /^Handled/ })
       .click();
     expect((await sent.handled()).state).toBe("handled");
+  });
+
+  test("sends files and saves them", async () => {
+    await register("alice");
+    await goTo(page, "alice", "talk", "bob");
+    const bytes = randomBytes(300_000);
+    const path = join(folder, "report.bin");
+    writeFileSync(path, bytes);
+    const [chooser] = await Promise.all([
+      page.waitForEvent("filechooser"),
+      page.getByRole("button", { name: "Add files" }).click(),
+    ]);
+    await chooser.setFiles([path]);
+    await page.getByRole("textbox", { name: "Message to bob" }).fill("a file from a page");
+    await page.keyboard.press("Enter");
+    const came = await eventually("bob has it", async () =>
+      (await bob.inbox()).find(({ body }) => body === "a file from a page"),
+    );
+    const [file] = (await bob.message(came.id)).files;
+    expect(readFileSync(await file!.save(join(folder, "saved")))).toEqual(bytes);
+    await bob.send("alice", "and one back", { files: [path] });
+    const loading = page.waitForEvent("download");
+    await line("and one back").first().getByRole("button", { name: "Save report.bin" }).click();
+    expect(readFileSync(await (await loading).path())).toEqual(bytes);
   });
 
   test("has what waited while its tab was closed, once; two tabs are one agent", async () => {
