@@ -255,6 +255,9 @@ test("[P-14.3] pages of known origins may bring and fetch files, others may not"
   ]);
   expect(preflight.headers["access-control-allow-origin"]).toBe("https://console.example");
   expect(preflight.headers["access-control-allow-headers"]).toContain("upload-offset");
+  expect(preflight.headers["access-control-expose-headers"]).toContain("upload-offset");
+  // Not before each piece.
+  expect(preflight.headers["access-control-max-age"]).toBe("7200");
   expect((await ask("GET", "https://console.example", blob.readToken)).status).toBe(200);
   for (const method of ["OPTIONS", "GET"]) {
     const refused = await ask(method, "https://evil.example", blob.readToken);

@@ -180,7 +180,7 @@ export class Saving {
     const progress = { message: row.local_id, file: index, name, direction: "down", bytes } as const;
     const means = { host, server, signal, onProgress: (done: number) => onProgress?.({ ...progress, done }) };
     if (target.finished === undefined) {
-      if ((await host.roomIn(record.folder)) < bytes - target.bytes) throw noRoom();
+      if (!(await host.hasRoom(record.folder, bytes - target.bytes))) throw noRoom();
       await ("path" in file ? copyInto(means, file, target) : fetchInto(means, file, target));
       // Another process that took it over, by a clock that was set, gives it its name.
       await this.#ours(key, {});

@@ -7,16 +7,13 @@ import { isSpool, stampOf } from "../files/spool.ts";
 import { webRequest } from "../files/web-request.ts";
 import type { GivenFile } from "../records/file-records.ts";
 import { type Place, removeFolder } from "./pieces.ts";
+import { hasRoom, MOST_BYTES } from "./room.ts";
 import { folderOf, namesOf, newPart, PartTarget, removePart, removeSaved, savedFile } from "./saved.ts";
 import { dropSpool, keepStream, openSpool, tidySpools } from "./spool.ts";
 
-/** The largest file of a page. Bytes. */
-const MOST_BYTES = 2 ** 31;
-/** A twentieth of what the browser gives is left to the agent's store: peers choose how much they send. At most so many bytes. */
-const MOST_LEFT = 2 ** 28;
-
 const TOP = "aimessage";
 const foldersOf = (agent: string) => ({
+  top: [TOP, agent] as Place,
   spools: [TOP, agent, "spool"] as Place,
   files: [TOP, agent, "files"] as Place,
 });
@@ -28,7 +25,7 @@ export function hasFiles(): boolean {
 
 /** Files of an agent of this page's origin. */
 export function browserFileHost(agent: string): FileHost {
-  const { spools, files } = foldersOf(agent);
+  const { top, spools, files } = foldersOf(agent);
   return {
     cipherOf: webCipher,
     hasher: () => {
@@ -36,7 +33,7 @@ export function browserFileHost(agent: string): FileHost {
       return { update: (bytes) => void hash.update(bytes), digest: () => hash.clone().digest() };
     },
     look: async (given) => {
-      for (const file of given) await refuseBefore(file);
+      await refuseBefore(top, given);
       const looked: GivenFile[] = [];
       try {
         for (const file of given) looked.push(await keep(spools, file));
@@ -55,7 +52,7 @@ export function browserFileHost(agent: string): FileHost {
     newPart,
     save: (folder, name, { part }) => PartTarget.open(files, folder, { name, part }),
     removePart: (folder, part, path) => removePart(files, { folder, part, path }),
-    roomIn: room,
+    hasRoom: (_folder, bytes) => hasRoom(top, bytes),
     folderOf,
     isThere: async (path, bytes) => (await savedFile(files, path))?.size === bytes,
     request: webRequest,
@@ -75,23 +72,31 @@ export function removeFileOf(agent: string, path: string): Promise<boolean> {
 
 /** Removes all files of an agent. */
 export function removeFiles(agent: string): Promise<void> {
-  return removeFolder([TOP, agent]);
+  return removeFolder(foldersOf(agent).top);
 }
 
-/** What can be said before anything is written. */
-async function refuseBefore(file: FileToSend): Promise<void> {
-  if (typeof file === "string" || "path" in file) throw noPath(typeof file === "string" ? file : file.path);
-  const { name, bytes = 0 } = file;
-  refuseLarge(name, bytes);
-  if (bytes <= (await room())) return;
-  throw new AgentError("disk_full", `the browser has no room for ${name}, which has ${bytes} bytes`, {
+/** What can be said before anything is written. @throws AgentError bad_file, disk_full */
+async function refuseBefore(top: Place, files: readonly FileToSend[]): Promise<void> {
+  let all = 0;
+  for (const file of files) {
+    const { name, bytes = 0 } = streamOf(file);
+    refuseLarge(name, bytes);
+    all += bytes;
+  }
+  if (await hasRoom(top, all)) return;
+  throw new AgentError("disk_full", `the browser has no room for ${all} bytes that are to be sent`, {
     hint: "make room on the disk, or let the page keep more in the browser's settings",
   });
 }
 
+/** @throws AgentError bad_file: it is no stream */
+function streamOf(file: FileToSend): Extract<FileToSend, { stream: unknown }> {
+  if (typeof file === "object" && "stream" in file) return file;
+  throw noPath(typeof file === "string" ? file : file.path);
+}
+
 async function keep(spools: Place, file: FileToSend): Promise<GivenFile> {
-  if (typeof file === "string" || "path" in file) throw noPath(typeof file === "string" ? file : file.path);
-  const { stream, name, type } = file;
+  const { stream, name, type } = streamOf(file);
   const { path, bytes } = await keepStream(spools, stream, (total) => refuseLarge(name, total));
   return { name, bytes, path, stamp: stampOf(bytes), kept: true, ...(type === undefined ? {} : { type }) };
 }
@@ -125,10 +130,4 @@ async function openSaved(files: Place, path: string): Promise<FileSource | undef
     },
     [Symbol.asyncDispose]: async () => undefined,
   };
-}
-
-/** Bytes for which the browser has room; none has more of one file. */
-async function room(): Promise<number> {
-  const { quota = 0, usage = 0 } = await navigator.storage.estimate();
-  return Math.max(0, Math.min(MOST_BYTES, quota - usage - Math.min(MOST_LEFT, quota / 20)));
 }

@@ -92,8 +92,8 @@ export interface FileHost {
   save(folder: string, name: string, how: { part: string; root: string | undefined }): Promise<FileTarget>;
   /** Removes a part, if it is there. `path`: where its file is, if that is whole, which stays. */
   removePart(folder: string, part: string, path: string | undefined): Promise<void>;
-  /** Bytes for which a folder has room. */
-  roomIn(folder: string): Promise<number>;
+  /** Whether a folder has room for so many more bytes. */
+  hasRoom(folder: string, bytes: number): Promise<boolean>;
   /** The folder in which a file lies. */
   folderOf(path: string): string;
   /** Whether a file is there, of so many bytes. */

@@ -76,7 +76,7 @@ export function nodeFileHost({ agent, home }: Folders): FileHost {
     removePart: async (folder, part) => {
       if (isPart(part)) asOwnerOf(folder, () => rmSync(join(folder, part), { force: true }));
     },
-    roomIn,
+    hasRoom: async (folder, bytes) => (await roomIn(folder)) >= bytes,
     folderOf: (path) => realpathSync.native(dirname(path)),
     isThere: async (path, bytes) => {
       const found = await stat(path).catch(goneOnly);

@@ -11,6 +11,8 @@ import { answerEmpty, refuseBy, retryAfter, TUS_VERSION } from "./respond.ts";
 
 /** Headers of ours that pages may send and read. */
 const SENT = "authorization, content-type, range, tus-resumable, upload-offset";
+/** A browser asks before it asks, and remembers the answer for so long, at most for two hours: else each piece of a file would take two trips. Seconds. */
+const ALLOWED_FOR = 7_200;
 const READ = "content-range, retry-after, tus-resumable, upload-length, upload-offset";
 
 /** What a request for a file asks of the relay. */
@@ -137,6 +139,7 @@ function allow(response: ServerResponse, origin: string): void {
   response.setHeader("access-control-allow-methods", "GET, HEAD, PATCH, DELETE, OPTIONS");
   response.setHeader("access-control-allow-headers", SENT);
   response.setHeader("access-control-expose-headers", READ);
+  response.setHeader("access-control-max-age", ALLOWED_FOR);
 }
 
 function notAllowed(response: ServerResponse, methods: string): void {

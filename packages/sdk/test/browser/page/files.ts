@@ -5,6 +5,16 @@ let agent: Agent;
 
 async function open(username: string, server?: string): Promise<void> {
   agent = await Agent.open({ username, ...(server === undefined ? {} : { server }) });
+  void listen();
+}
+
+/** What comes is taken from the relay, and handled by nobody. */
+async function listen(): Promise<void> {
+  try {
+    for await (const _ of agent.news());
+  } catch {
+    // It is closed.
+  }
 }
 
 /** The bytes of a file that both sides can make: no two pieces of it are the same. */
@@ -68,26 +78,31 @@ async function streamed(id: string): Promise<string> {
 
 const removeSaved = (path: string): Promise<boolean> => agent.removeSaved(path);
 
-/** Paths of the files in this origin's file system, with what they take. */
-async function list(folder?: FileSystemDirectoryHandle, above = ""): Promise<[path: string, bytes: number][]> {
-  const found: [string, number][] = [];
-  for await (const entry of (folder ?? (await navigator.storage.getDirectory())).values()) {
+/** The folder of this page's agent. */
+async function own(): Promise<FileSystemDirectoryHandle | undefined> {
+  const root = await navigator.storage.getDirectory();
+  const top = await root.getDirectoryHandle("aimessage", { create: true });
+  return top.getDirectoryHandle(agent.username).catch(() => undefined);
+}
+
+/** The files of this page's agent, by their paths. */
+async function files(folder?: FileSystemDirectoryHandle, above = ""): Promise<[path: string, file: File][]> {
+  const found: [string, File][] = [];
+  for await (const entry of (folder ?? (await own()))?.values() ?? []) {
     const path = `${above}${entry.name}`;
-    if (entry instanceof FileSystemDirectoryHandle) found.push(...(await list(entry, `${path}/`)));
-    else found.push([path, (await (entry as FileSystemFileHandle).getFile()).size]);
+    if (entry instanceof FileSystemDirectoryHandle) found.push(...(await files(entry, `${path}/`)));
+    else found.push([path, await (entry as FileSystemFileHandle).getFile()]);
   }
   return found;
 }
 
-/** Whether anything in this origin's file system holds these bytes. */
+/** What each of them takes. */
+const list = async (): Promise<[path: string, bytes: number][]> =>
+  (await files()).map(([path, file]) => [path, file.size]);
+
+/** Whether any of them holds these bytes. */
 async function holds(text: string): Promise<boolean> {
-  for (const [path] of await list()) {
-    const names = path.split("/");
-    let folder = await navigator.storage.getDirectory();
-    for (const name of names.slice(0, -1)) folder = await folder.getDirectoryHandle(name);
-    const file = await (await folder.getFileHandle(names.at(-1) ?? "")).getFile();
-    if ((await file.text()).includes(text)) return true;
-  }
+  for (const [, file] of await files()) if ((await file.text()).includes(text)) return true;
   return false;
 }
 

@@ -1,0 +1,78 @@
+/** Backups between browsers and the command line's side. */
+import { fileURLToPath } from "node:url";
+import { Agent } from "@aimessage/sdk/node";
+import { createRelay, type Relay } from "@aimessage/server";
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Chromium, hasChromium, serveModule, type Served, startChromium } from "../../../../test/chromium.ts";
+import { next } from "../files/world.ts";
+import { newFolder } from "../store/folder.ts";
+import type { FilesPage } from "./page/files.ts";
+
+declare const filesPage: FilesPage;
+
+const PASSPHRASE = "correct horse battery staple";
+
+// The key of a backup takes a browser a second or two of work each time.
+describe.runIf(hasChromium)("a backup", { tags: ["long"] }, () => {
+  let served: Served;
+  let relay: Relay;
+  let chromium: Chromium;
+
+  beforeAll(async () => {
+    served = await serveModule(fileURLToPath(new URL("page/files.ts", import.meta.url)));
+    relay = await createRelay({ port: 0, store: "memory", noLimits: true, origins: [new URL(served.url).origin] });
+    chromium = await startChromium();
+  });
+  afterAll(async () => {
+    await chromium.kill();
+    await relay[Symbol.asyncDispose]();
+    await served[Symbol.asyncDispose]();
+  });
+
+  const restore = (page: Page, sealed: string, passphrase: string): Promise<string> =>
+    page.evaluate(([file, word]) => filesPage.restore(file, word), [sealed, passphrase] as const);
+  const backup = (page: Page, passphrase: string): Promise<string> =>
+    page.evaluate((word) => filesPage.backup(word), passphrase);
+
+  test("of a browser opens on the command line's side, with its identity and contacts", async () => {
+    const page = await chromium.visit(served.url);
+    await page.evaluate(([who, where]) => filesPage.open(who, where), ["alice", relay.url] as const);
+    await using bob = await Agent.open({ username: "bob", server: relay.url, home: newFolder() });
+    const { fingerprint } = await bob.verify("alice");
+    await page.evaluate((to) => filesPage.sendText(to, "hello"), "bob");
+    await next(bob);
+    const sealed = await backup(page, PASSPHRASE);
+    await expect(Agent.restore(sealed, "another passphrase", { home: newFolder() })).rejects.toMatchObject({
+      code: "wrong_passphrase",
+    });
+    await using restored = await Agent.restore(sealed, PASSPHRASE, { home: newFolder() });
+    expect(restored.fingerprint.replaceAll(/\s/g, "")).toBe(fingerprint.replaceAll(/\s/g, ""));
+    expect((await restored.contacts()).map(({ username }) => username)).toEqual(["bob"]);
+    await page.close();
+  });
+
+  test("of the command line's side opens in a browser, which is that agent then", async () => {
+    const home = newFolder();
+    const before = await Agent.open({ username: "carol", server: relay.url, home });
+    const sealed = await before.backup(PASSPHRASE);
+    await before.close();
+    const page = await chromium.visit(served.url);
+    expect(await restore(page, sealed, "another passphrase")).toBe("wrong_passphrase");
+    expect(await restore(page, sealed.replace(/"sealed":"..../, '"sealed":"AAAA'), PASSPHRASE)).toBe(
+      "wrong_passphrase",
+    );
+    expect(await restore(page, sealed.slice(1), PASSPHRASE)).toBe("bad_backup");
+    expect(await restore(page, sealed, PASSPHRASE)).toBe(before.fingerprint);
+    await using old = await Agent.open({ username: "carol", home, create: false });
+    await expect(old.sync()).rejects.toMatchObject({ code: "device_replaced" });
+    await page.close();
+  });
+
+  test("needs a passphrase that is not guessed", async () => {
+    const page = await chromium.visit(served.url);
+    await page.evaluate(([who, where]) => filesPage.open(who, where), ["dave", relay.url] as const);
+    await expect(backup(page, "short")).rejects.toThrow(/passphrase/);
+    await page.close();
+  });
+});
