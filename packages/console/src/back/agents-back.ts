@@ -152,6 +152,7 @@ export class AgentsBack implements Back, Disposable {
     const streams = files.map(({ name, type, blob }) => ({
       stream: blob.stream() as AsyncIterable<Uint8Array>,
       name,
+      bytes: blob.size,
       ...(type === "" ? {} : { type }),
     }));
     return this.answer(method, given, { ...(streams.length === 0 ? {} : { files: streams }), signal });

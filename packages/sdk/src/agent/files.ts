@@ -65,7 +65,10 @@ export class Files {
     check("send", letter.options, "options");
     const { files = [] } = letter.options;
     if (files.length === 0) return letter;
-    if (this.#uploads === undefined) throw new AgentError("usage", "this runtime sends no files", { hint: "use Node" });
+    if (this.#uploads === undefined)
+      throw new AgentError("usage", "this runtime sends no files", {
+        hint: "use Node, or a browser that has files of its own",
+      });
     return { ...letter, given: await this.#uploads.look(files) };
   }
 
