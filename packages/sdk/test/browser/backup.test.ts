@@ -13,6 +13,11 @@ declare const filesPage: FilesPage;
 
 const PASSPHRASE = "correct horse battery staple";
 
+const restore = (page: Page, sealed: string, passphrase: string): Promise<string> =>
+  page.evaluate(([file, word]) => filesPage.restore(file, word), [sealed, passphrase] as const);
+const backup = (page: Page, passphrase: string): Promise<string> =>
+  page.evaluate((word) => filesPage.backup(word), passphrase);
+
 // The key of a backup takes a browser a second or two of work each time.
 describe.runIf(hasChromium)("a backup", { tags: ["long"] }, () => {
   let served: Served;
@@ -29,11 +34,6 @@ describe.runIf(hasChromium)("a backup", { tags: ["long"] }, () => {
     await relay[Symbol.asyncDispose]();
     await served[Symbol.asyncDispose]();
   });
-
-  const restore = (page: Page, sealed: string, passphrase: string): Promise<string> =>
-    page.evaluate(([file, word]) => filesPage.restore(file, word), [sealed, passphrase] as const);
-  const backup = (page: Page, passphrase: string): Promise<string> =>
-    page.evaluate((word) => filesPage.backup(word), passphrase);
 
   test("of a browser opens on the command line's side, with its identity and contacts", async () => {
     const page = await chromium.visit(served.url);

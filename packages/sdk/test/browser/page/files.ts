@@ -91,7 +91,7 @@ async function files(folder?: FileSystemDirectoryHandle, above = ""): Promise<[p
   for await (const entry of (folder ?? (await own()))?.values() ?? []) {
     const path = `${above}${entry.name}`;
     if (entry instanceof FileSystemDirectoryHandle) found.push(...(await files(entry, `${path}/`)));
-    else found.push([path, await (entry as FileSystemFileHandle).getFile()]);
+    else found.push([path, await entry.getFile()]);
   }
   return found;
 }
