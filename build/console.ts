@@ -11,13 +11,19 @@ import { licencesOf } from "./licences.ts";
 const root = fileURLToPath(new URL("../packages/console/", import.meta.url));
 const server = fileURLToPath(new URL("../packages/server/dist/", import.meta.url));
 
-/** Builds the page of one document. @returns its files by their paths, and what they are made of */
-async function pageOf(html: string): Promise<{ files: Record<string, string>; modules: string[] }> {
+/** Builds the page that a module draws. @returns its files by their paths, and what they are made of */
+async function pageOf(module: string): Promise<{ files: Record<string, string>; modules: string[] }> {
   const { output } = (await build({
     root,
     base: "./",
     configFile: false,
     logLevel: "error",
+    plugins: [
+      {
+        name: "module of the page",
+        transformIndexHtml: { order: "pre", handler: (html) => html.replace("/page/main.tsx", `/page/${module}`) },
+      },
+    ],
     oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
     resolve: { conditions: ["@aimessage/source", "browser", "import", "default"] },
     build: {
@@ -28,20 +34,19 @@ async function pageOf(html: string): Promise<{ files: Record<string, string>; mo
       modulePreload: false,
       reportCompressedSize: false,
       // One file: a relay answers so many requests of an address.
-      rolldownOptions: { input: `${root}${html}`, output: { codeSplitting: false } },
+      rolldownOptions: { input: `${root}index.html`, output: { codeSplitting: false } },
     },
   })) as Rolldown.RolldownOutput;
   const named = output.map((file) => {
     const text = file.type === "chunk" ? file.code : file.source;
-    const path = file.fileName === html ? "/index.html" : `/${file.fileName}`;
-    return [path, typeof text === "string" ? text : new TextDecoder().decode(text)] as const;
+    return [`/${file.fileName}`, typeof text === "string" ? text : new TextDecoder().decode(text)] as const;
   });
   const modules = output.flatMap((file) => (file.type === "chunk" ? file.moduleIds : []));
   return { files: Object.fromEntries(named), modules };
 }
 
-const machine = await pageOf("index.html");
-const browser = await pageOf("browser.html");
+const machine = await pageOf("main.tsx");
+const browser = await pageOf("browser-main.tsx");
 mkdirSync(`${root}dist`, { recursive: true });
 mkdirSync(server, { recursive: true });
 // What the page is made of, for the list of licences.

@@ -44,7 +44,7 @@ async function serve(call: Call, options: Options): Promise<void> {
   });
   await using agents = new HomeAgents(call);
   const page = new PageFiles(files);
-  using back = new AgentsBack("machine", agents);
+  using back = new AgentsBack(agents);
   await using server = await serveConsole(back, page, options.port).catch((error: unknown): never => {
     if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
     throw new UsageError(`port ${options.port} is taken`, "choose another one, or leave --port out");

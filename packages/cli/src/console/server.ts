@@ -101,16 +101,18 @@ export async function serveConsole(back: AgentsBack, page: PageFiles, port = 0):
 
   async function file(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const asked = parsed(FileAsked, await bodyOf(request));
-    const { stream, bytes, type } = await back.stream(asked, endOf(response));
+    const { stream, bytes } = await back.stream(asked, endOf(response));
+    // A page that is told another type might be shown it.
+    const headers = { ...PAGE_HEADERS, "content-type": "application/octet-stream" };
     let isBegun = false;
     // From the first piece on there is no way to say what is wrong but to break off: the page takes nothing that is not whole.
     for await (const piece of stream) {
-      if (!isBegun) response.writeHead(200, { ...PAGE_HEADERS, "content-type": type, "content-length": bytes });
+      if (!isBegun) response.writeHead(200, { ...headers, "content-length": bytes });
       isBegun = true;
       if (!response.write(piece))
         await new Promise((resolve) => response.once("drain", resolve).once("close", resolve));
     }
-    if (!isBegun) response.writeHead(200, { ...PAGE_HEADERS, "content-type": type, "content-length": 0 });
+    if (!isBegun) response.writeHead(200, { ...headers, "content-length": 0 });
     response.end();
   }
 

@@ -20,7 +20,7 @@ describe("the console's server", () => {
   let origin: URL;
 
   beforeAll(async () => {
-    const back = new AgentsBack("machine", { list: async () => new Map() });
+    const back = new AgentsBack({ list: async () => new Map() });
     server = await serveConsole(back, new PageFiles({ "/index.html": "<!doctype html>", "/a.js": "1" }));
     origin = new URL(server.origin);
   });

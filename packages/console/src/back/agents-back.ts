@@ -4,12 +4,14 @@ import { readPairingLine } from "@aimessage/sdk";
 import { healthView } from "./health.ts";
 import { cameView, lineView, linesOf } from "./lines.ts";
 import { type Given, methods } from "./methods.ts";
-import { type Answers, type Back, BackError, type CallOptions, type Method, type Problem } from "./port.ts";
+import { type Answers, type Back, BackError, type FileAsked, type Method, type Problem } from "./port.ts";
 import { problemOf } from "./problems.ts";
 import { agentView, contactView, conversationViews, groupView, linkView, todoView } from "./views.ts";
 
 /** How long a change is waited for that other agents or the relay have a part in. Milliseconds. */
 const WAIT_MS = 10_000;
+/** How long a reply to a question that a person has asked is of use. Milliseconds. */
+const DAY_MS = 86_400_000;
 /** Changes of an agent that come together are told once. Milliseconds. */
 const GATHER_MS = 50;
 /** How long an agent that was registered or removed meanwhile goes unnoticed. Milliseconds. */
@@ -128,37 +130,19 @@ const answers: { [M in Exclude<Method, "agents">]: Answer<M> } = {
   health: (agent, _given, { signal }) => healthView(agent, signal),
 };
 
-/** How long a reply to a question that a person has asked is of use. Milliseconds. */
-const DAY_MS = 86_400_000;
-
-export class AgentsBack implements Back, Disposable {
-  readonly place: Back["place"];
+/** All of {@link Back} but what takes and gives files as a page has them. */
+export class AgentsBack implements Pick<Back, "changes">, Disposable {
   readonly #agents: OpenAgents;
   /** What the links have said last, and how they are not followed any more. */
   readonly #links = new Map<Agent, { last: LinkEvent | undefined }>();
   readonly #listeners = new Set<(agent: string) => void>();
   readonly #ended = new AbortController();
 
-  constructor(place: Back["place"], agents: OpenAgents) {
-    this.place = place;
+  constructor(agents: OpenAgents) {
     this.#agents = agents;
   }
 
-  async call<M extends Method>(
-    method: M,
-    given: Given<M>,
-    { files = [], signal }: CallOptions = {},
-  ): Promise<Answers[M]> {
-    const streams = files.map(({ name, type, blob }) => ({
-      stream: blob.stream() as AsyncIterable<Uint8Array>,
-      name,
-      bytes: blob.size,
-      ...(type === "" ? {} : { type }),
-    }));
-    return this.answer(method, given, { ...(streams.length === 0 ? {} : { files: streams }), signal });
-  }
-
-  /** The same, of what is not known to be right, and with files as the SDK takes them. @throws BackError */
+  /** What a method gives back, of what is not known to be right. @throws BackError */
   async answer<M extends Method>(method: M, given: unknown, more: GivenFiles = {}): Promise<Answers[M]> {
     const checked = methods[method].safeParse(given);
     if (!checked.success) {
@@ -179,30 +163,16 @@ export class AgentsBack implements Back, Disposable {
     }
   }
 
-  async file({ agent, id, index }: { agent: string; id: string; index: number }, signal?: AbortSignal): Promise<Blob> {
-    const { stream, type } = await this.stream({ agent, id, index }, signal);
-    const parts: Uint8Array<ArrayBuffer>[] = [];
-    for await (const part of stream) parts.push(new Uint8Array(part));
-    return new Blob(parts, { type });
-  }
-
-  /** A file of a message that has come, in pieces; whole only if it ends without an error. */
+  /** A file of a message that has come, in pieces; whole only if it ends without an error. @throws BackError; from the iteration what the SDK throws */
   async stream(
-    { agent: name, id, index }: { agent: string; id: string; index: number },
+    { agent: name, id, index }: FileAsked,
     signal?: AbortSignal,
-  ): Promise<{ stream: AsyncIterable<Uint8Array>; type: string; name: string; bytes: number }> {
+  ): Promise<{ stream: AsyncIterable<Uint8Array>; bytes: number }> {
     try {
       const agent = await this.#agent(name);
       const file = (await agent.message(id)).files[index];
       if (file === undefined) throw gone(`${id}, file ${index}`);
-      const { name: called, bytes } = file;
-      // A page that is told another type might be shown it.
-      return {
-        stream: file.stream({ signal: signal ?? new AbortController().signal }),
-        type: "application/octet-stream",
-        name: called,
-        bytes,
-      };
+      return { stream: file.stream(signal === undefined ? {} : { signal }), bytes: file.bytes };
     } catch (error) {
       throw new BackError(problemOf(error));
     }
@@ -298,7 +268,7 @@ function isProblem(agent: Agent | Problem): agent is Problem {
 }
 
 function unopened(name: string, problem: Problem): Answers["agents"][number] {
-  const none = { fingerprint: "", server: "", unread: 0, questions: 0, stuck: 0, dead: 0, decisions: 0 };
+  const none = { unread: 0, questions: 0, stuck: 0, dead: 0, decisions: 0 };
   return { name, ...none, link: { state: "unknown", detail: "" }, problem };
 }
 

@@ -42,7 +42,7 @@ export const methods = {
   card: of({}),
   pair: of({ for: z.optional(Name) }),
   takeLine: of({ line: z.string().check(z.minLength(1), z.maxLength(2000)) }),
-  pairing: of({ id: Id, as: z.enum(["accept", "refuse", "withdraw"]) }),
+  pairing: of({ id: Id, as: z.enum(["accept", "refuse"]) }),
   groups: of({}),
   members: of({ group: Name }),
   group: of({

@@ -1,5 +1,8 @@
 /** What the page asks of the place where agents live, and what it is told: values of JSON alone, so that it may be another process. */
 
+import type { Found } from "@aimessage/sdk";
+import type { Given } from "./methods.ts";
+
 /** Why something could not be done, in the words of the command line. */
 export interface Problem {
   code: string;
@@ -10,8 +13,6 @@ export interface Problem {
 /** An agent, and what waits for its owner. Of one that cannot be opened only `problem` is known. */
 export interface AgentView {
   name: string;
-  fingerprint: string;
-  server: string;
   /** Messages that wait for a handler. */
   unread: number;
   /** Questions of others that nobody has answered. */
@@ -32,7 +33,6 @@ export interface ConversationView {
   at: number;
   messages: number;
   unread: number;
-  tier: Tier;
   verified: boolean;
   stopped: boolean;
 }
@@ -102,16 +102,13 @@ export interface TodoView {
 
 export interface PairingView {
   id: string;
-  state: string;
-  expiresAt: number;
-  by?: { name: string; fingerprint: string };
+  by: { name: string; fingerprint: string };
 }
 
 export interface GroupView {
   name: string;
   about: string;
   state: "active" | "invited" | "founding";
-  admins: string[];
   members: string[];
   inviter?: string;
   isAdmin: boolean;
@@ -127,16 +124,6 @@ export interface MemberView {
   isChanged: boolean;
 }
 
-export interface FoundView {
-  with: string;
-  id: string;
-  at: number;
-  own: boolean;
-  excerpt: string;
-  from: number;
-  to: number;
-}
-
 export interface HealthView {
   checks: { name: string; ok: boolean; text: string; hint?: string }[];
   versions: Record<string, string>;
@@ -146,17 +133,18 @@ export interface HealthView {
   hours: { at: number; came: number; sent: number; p50?: number; p95?: number }[];
 }
 
+/** Which file of which message. */
+export interface FileAsked {
+  agent: string;
+  id: string;
+  index: number;
+}
+
 /** A file that the page gives. */
 export interface FileGiven {
   name: string;
   type: string;
   blob: Blob;
-}
-
-/** What a call may bring besides, and what stops it. */
-export interface CallOptions {
-  files?: FileGiven[];
-  signal?: AbortSignal;
 }
 
 /** What each method gives back. What it takes stands in {@link methods}. */
@@ -183,7 +171,7 @@ export interface Answers {
   groups: GroupView[];
   members: MemberView[];
   group: null;
-  search: FoundView[];
+  search: Found[];
   health: HealthView;
 }
 
@@ -191,12 +179,10 @@ export type Method = keyof Answers;
 
 /** The place where agents live. */
 export interface Back {
-  /** What the page says of where it is: which agents these are, and whom one trusts. */
-  readonly place: "machine" | "browser";
   /** @throws BackError */
-  call<M extends Method>(method: M, given: Given<M>, options?: CallOptions): Promise<Answers[M]>;
+  call<M extends Method>(method: M, given: Given<M>, files?: FileGiven[]): Promise<Answers[M]>;
   /** A file of a message that has come, whole. @throws BackError */
-  file(given: { agent: string; id: string; index: number }, signal?: AbortSignal): Promise<Blob>;
+  file(given: FileAsked): Promise<Blob>;
   /** Names of agents of which something has changed, as it does; "" where that may be all of them. Ends when `signal` aborts. @throws BackError */
   changes(signal: AbortSignal): AsyncIterable<string>;
 }
@@ -211,5 +197,3 @@ export class BackError extends Error {
     this.hint = hint;
   }
 }
-
-import type { Given } from "./methods.ts";

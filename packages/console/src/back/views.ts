@@ -5,6 +5,8 @@ import type { AgentView, ContactView, ConversationView, GroupView, TodoView } fr
 
 /** Letters that are shown at once, and messages that wait among which questions are looked for. */
 const SHOWN = 100;
+/** Parts of To do that wait for a decision. */
+const DECISIONS = ["requests", "guarded", "invitations", "changed", "pairings"] as const;
 
 export async function agentView(agent: Agent, link: AgentView["link"]): Promise<AgentView> {
   const [stuck, pending, unread, dead, decisions] = await Promise.all([
@@ -17,13 +19,11 @@ export async function agentView(agent: Agent, link: AgentView["link"]): Promise<
   ]);
   return {
     name: agent.username,
-    fingerprint: agent.fingerprint,
-    server: agent.server,
     unread,
     questions: pending.length,
     stuck,
     dead,
-    decisions,
+    decisions: DECISIONS.reduce((sum, kind) => sum + decisions[kind].length, 0),
     link,
   };
 }
@@ -33,7 +33,8 @@ export function linkView(event: LinkEvent | undefined): AgentView["link"] {
   return event === undefined ? { state: "unknown", detail: "" } : { state: event.state, detail: event.detail };
 }
 
-async function decisionsOf(agent: Agent): Promise<number> {
+/** What only the owner can decide. */
+async function decisionsOf(agent: Agent): Promise<Pick<TodoView, (typeof DECISIONS)[number]>> {
   const [requests, guarded, groups, contacts, lines] = await Promise.all([
     agent.requests.list(),
     agent.guard.list(),
@@ -41,10 +42,15 @@ async function decisionsOf(agent: Agent): Promise<number> {
     agent.contacts(),
     agent.pairing.lines(),
   ]);
-  const invitations = groups.filter(({ state }) => state === "invited").length;
-  const changed = contacts.filter(({ stopped }) => stopped !== undefined).length;
-  const asked = lines.filter(({ state }) => state === "asked").length;
-  return requests.length + guarded.length + invitations + changed + asked;
+  return {
+    requests: requests.map(requestView),
+    guarded: guarded.map(({ username: name, messages, lastAt: at }) => ({ name, messages, at })),
+    invitations: groups.filter(({ state }) => state === "invited").map((group) => groupView(group, agent.username)),
+    changed: contacts.filter(({ stopped }) => stopped !== undefined).map(contactView),
+    pairings: lines.flatMap(({ id, state, by }) =>
+      state === "asked" && by !== undefined ? [{ id, by: { name: by.username, fingerprint: by.fingerprint } }] : [],
+    ),
+  };
 }
 
 /** Among the messages that have waited longest. */
@@ -61,17 +67,14 @@ export async function conversationViews(agent: Agent): Promise<ConversationView[
   const known = new Map(contacts.map((contact) => [contact.username, contact]));
   const views = all.map(({ with: name, at, messages, unhandled }): ConversationView => {
     const contact = known.get(name);
-    const tier = contact?.tier ?? "unknown";
     const [verified, stopped] = [contact?.verified === true, contact?.stopped !== undefined];
-    return { with: name, at, messages, unread: unhandled, tier, verified, stopped };
+    return { with: name, at, messages, unread: unhandled, verified, stopped };
   });
   // Whoever was never written to can be.
   const there = new Set(views.map(({ with: name }) => name));
   const empty = [
-    ...contacts.map(({ username, tier, verified }) => ({ with: username, tier, verified })),
-    ...groups
-      .filter(({ state }) => state === "active")
-      .map(({ name }) => ({ with: `@${name}`, tier: "known" as const, verified: false })),
+    ...contacts.map(({ username, verified }) => ({ with: username, verified })),
+    ...groups.filter(({ state }) => state === "active").map(({ name }) => ({ with: `@${name}`, verified: false })),
   ];
   for (const each of empty)
     if (!there.has(each.with)) views.push({ ...each, at: 0, messages: 0, unread: 0, stopped: false });
@@ -79,31 +82,16 @@ export async function conversationViews(agent: Agent): Promise<ConversationView[
 }
 
 export async function todoView(agent: Agent): Promise<TodoView> {
-  const [requests, guarded, groups, questions, dead, contacts, lines, outbox] = await Promise.all([
-    agent.requests.list(),
-    agent.guard.list(),
-    agent.groups.list(),
+  const [decisions, questions, dead, outbox] = await Promise.all([
+    decisionsOf(agent),
     openQuestions(agent, true),
     agent.deadLetters.list(),
-    agent.contacts(),
-    agent.pairing.lines(),
     agent.outbox.list(),
   ]);
   return {
-    requests: requests.map(requestView),
-    guarded: guarded.map(({ username: name, messages, lastAt: at }) => ({ name, messages, at })),
-    invitations: groups.filter(({ state }) => state === "invited").map((group) => groupView(group, agent.username)),
+    ...decisions,
     questions: questions.map((question) => cameView(question)),
     dead: dead.slice(-SHOWN).map(deadView),
-    changed: contacts.filter(({ stopped }) => stopped !== undefined).map(contactView),
-    pairings: lines
-      .filter(({ state }) => state === "asked" || state === "open")
-      .map(({ id, state, expiresAt, by }) => ({
-        id,
-        state,
-        expiresAt,
-        ...(by === undefined ? {} : { by: { name: by.username, fingerprint: by.fingerprint } }),
-      })),
     outbox: outbox.slice(0, SHOWN).map(({ id, to, createdAt: at, state, reason, files = [] }) => ({
       id,
       to,
@@ -138,7 +126,6 @@ export function groupView(group: Group, own: string): GroupView {
     name,
     about,
     state,
-    admins,
     members,
     ...(inviter === undefined ? {} : { inviter }),
     isAdmin: admins.includes(own.toLowerCase()),

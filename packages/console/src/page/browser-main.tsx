@@ -1,7 +1,7 @@
 /** The page of `aimessage-server --console`: agents that live in this browser. */
-import { AgentsBack } from "../back/agents-back.ts";
 import { BackError } from "../back/port.ts";
 import { BrowserAgents } from "./browser-agents.ts";
+import { BrowserBack } from "./browser-back.ts";
 import { open } from "./open.tsx";
 import { place } from "./state.ts";
 
@@ -19,5 +19,5 @@ await open(async () => {
     restore: (sealed, passphrase) => agents.restore(sealed, passphrase),
     backup: (name, passphrase) => agents.backup(name, passphrase),
   };
-  return new AgentsBack("browser", agents);
+  return new BrowserBack(agents);
 });

@@ -4,7 +4,7 @@ import {
   type Answers,
   type Back,
   BackError,
-  type CallOptions,
+  type FileAsked,
   type FileGiven,
   type Method,
   type Problem,
@@ -16,7 +16,6 @@ const TOKEN = "aimessage token";
 const SILENT_MS = 40_000;
 
 export class HttpBack implements Back {
-  readonly place = "machine";
   readonly #token: string;
 
   private constructor(token: string) {
@@ -42,30 +41,17 @@ export class HttpBack implements Back {
     });
   }
 
-  async call<M extends Method>(
-    method: M,
-    given: Given<M>,
-    { files = [], signal }: CallOptions = {},
-  ): Promise<Answers[M]> {
+  async call<M extends Method>(method: M, given: Given<M>, files: FileGiven[] = []): Promise<Answers[M]> {
     const uploads = files.map((file) => ({ file, id: crypto.randomUUID() }));
-    const asked =
-      files.length === 0
-        ? { given }
-        : { given, files: uploads.map(({ id, file: { name, type } }) => ({ id, name, type })) };
-    const answered = this.#fetch(`/api/${method}`, {
-      body: JSON.stringify(asked),
-      ...(signal === undefined ? {} : { signal }),
-    });
+    const named = uploads.map(({ id, file: { name, type } }) => ({ id, name, type }));
+    const answered = this.#fetch(`/api/${method}`, { body: JSON.stringify({ given, files: named }) });
     // What the message says of them is heard from its own answer.
     for (const upload of uploads) void this.#upload(upload);
     return ((await answerOf(await answered)) as { answer: Answers[M] }).answer;
   }
 
-  async file(given: { agent: string; id: string; index: number }, signal?: AbortSignal): Promise<Blob> {
-    const response = await this.#fetch("/api/file", {
-      body: JSON.stringify(given),
-      ...(signal === undefined ? {} : { signal }),
-    });
+  async file(asked: FileAsked): Promise<Blob> {
+    const response = await this.#fetch("/api/file", { body: JSON.stringify(asked) });
     if (!response.ok) await answerOf(response);
     return response.blob().catch(away);
   }

@@ -10,6 +10,13 @@ export interface Moves {
 
 const all: Moves[] = [];
 
+/** From one of these elements to the next, or the one before. */
+export function moveFocus(selector: string, by: number): void {
+  const places = [...document.querySelectorAll<HTMLElement>(selector)];
+  const at = places.indexOf(document.activeElement as HTMLElement);
+  places[Math.max(0, Math.min(places.length - 1, at + by))]?.focus();
+}
+
 /** @returns how they are not followed any more */
 export function followKeys(moves: Moves): () => void {
   all.push(moves);

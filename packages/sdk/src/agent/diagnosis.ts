@@ -3,7 +3,7 @@ import { AgentError, type ErrorCode } from "../errors.ts";
 import { CIPHER_SUITE, PROTOCOL_VERSION, type RelayFrameData } from "../protocol/index.ts";
 import type { ClientStore } from "../store/store.ts";
 import { APART_MS, span } from "../records/clock.ts";
-import type { OutFileRecord } from "../records/file-records.ts";
+import { waitingForFiles } from "../records/files.ts";
 import { countKeyPackages } from "../records/key-records.ts";
 import type { Link } from "../link/link.ts";
 import { connect, type Transport } from "../wire/connect.ts";
@@ -68,7 +68,7 @@ export async function diagnose(parts: Parts, wait: Wait | undefined): Promise<Di
     queued: (await tx.list({ prefix: "queue/" })).length,
     unhandled: (await tx.list({ prefix: "unhandled/" })).length,
     // They are in nobody's queue before their files are at the relay.
-    waiting: new Set((await list(tx, "out-file/")).filter(isWaitedFor).map(({ seq }) => seq)).size,
+    waiting: (await waitingForFiles(tx)).size,
   }));
   let failed: Check["name"] | undefined;
   let info: RelayFrameData<"info"> | undefined;
@@ -136,11 +136,6 @@ export async function diagnose(parts: Parts, wait: Wait | undefined): Promise<Di
   );
   const limits = info === undefined ? undefined : { body_bytes: largestBody(info.limits.frame_bytes), ...info.limits };
   return { checks, versions, ...(limits === undefined ? {} : { limits }) };
-}
-
-/** Whether a message has to wait until a file is at the relay; of one that is sent again it has left. */
-function isWaitedFor({ state, resent }: OutFileRecord): boolean {
-  return state === "waits" && resent !== true;
 }
 
 function waitText(count: number): string {

@@ -1,6 +1,7 @@
 /** What a message says of its files. */
 import type { FileProgress } from "../files/host.ts";
 import { safeName } from "../files/names.ts";
+import { hex } from "../crypto/hex.ts";
 import { fromBase64 } from "../protocol/index.ts";
 import { segmentOf } from "../crypto/streaming.ts";
 import type { OutFileRecord } from "../records/file-records.ts";
@@ -76,9 +77,10 @@ export function outgoingFiles(
 }
 
 export function filesIn({ files = [] }: InboxRecord): FileInfo[] {
-  return files.map(({ name, bytes, type, sha256 }) => ({ name: safeName(name), bytes, type, sha256: hex(sha256) }));
-}
-
-function hex(base64: string): string {
-  return [...fromBase64(base64)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return files.map(({ name, bytes, type, sha256 }) => ({
+    name: safeName(name),
+    bytes,
+    type,
+    sha256: hex(fromBase64(sha256)),
+  }));
 }

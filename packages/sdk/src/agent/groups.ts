@@ -1,8 +1,8 @@
 /** Groups of agents: what one does with them. Each change is on disk before it is made, and made once, whoever ends meanwhile. */
 import { AgentError } from "../errors.ts";
 import type { Link } from "../link/link.ts";
+import { hex } from "../crypto/hex.ts";
 import { usernameKey } from "../protocol/index.ts";
-import { hex } from "../crypto/mls/bytes.ts";
 import type { GroupCrypto } from "../crypto/mls/group.ts";
 import { directAddress } from "../records/addresses.ts";
 import { owed } from "../records/owed.ts";

@@ -2,7 +2,7 @@ import { AgentError } from "../errors.ts";
 import type { ClientStore, ReadTransaction } from "../store/store.ts";
 import { check } from "./arguments.ts";
 import type { OutFileRecord } from "../records/file-records.ts";
-import { fileKey, filesOf } from "../records/files.ts";
+import { fileKey, filesOf, waitingForFiles } from "../records/files.ts";
 import type { Letter, SendOptions } from "./enqueue.ts";
 import type { FileProgress, FileToSend } from "../files/host.ts";
 import type { Link } from "../link/link.ts";
@@ -63,9 +63,7 @@ export class Outbox {
         const row = await findRow(tx, "out/", key.slice(key.lastIndexOf("/") + 1));
         if (row?.kind === "message") found.add(row.seq);
       }
-      for (const { seq, state, resent } of await list(tx, "out-file/"))
-        if (state === "waits" && resent !== true) found.add(seq);
-      return found.size;
+      return found.union(await waitingForFiles(tx)).size;
     });
   }
 

@@ -2,6 +2,7 @@
  * Files that have come, in the browser's file system: each in a folder of its own, in which nothing else ever lies, and which is its part until it is
  * whole. Its path is that folder's with its name behind it, and is in its record when all of it was verified, and not before.
  */
+import { randomId } from "../protocol/index.ts";
 import { safeName } from "../files/names.ts";
 import type { FileTarget } from "../files/host.ts";
 import { AgentError } from "../errors.ts";
@@ -10,8 +11,7 @@ import { folderAt, foldersIn, Pieces, type Place, removeFolder, wholeAt } from "
 const PART = /^part-[0-9a-f]{16}$/;
 
 export function newPart(): string {
-  const random = crypto.getRandomValues(new Uint8Array(8));
-  return `part-${Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  return `part-${randomId().slice(0, 16)}`;
 }
 
 /** Names on the way to a folder of the page's choice. With `root` it lies below that. @throws AgentError bad_file */

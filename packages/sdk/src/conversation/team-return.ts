@@ -17,8 +17,8 @@ const SOON_MS = 86_400_000;
 /** The founder of the group that we have followed to is in it no more: it has gone back, and we ask to be taken in again there as well. */
 export async function followBack(turn: Turn, { record, group }: Team): Promise<void> {
   const { key, id, founder } = record;
+  if (founder === undefined || (await whomIn(turn, { group })).has(founder)) return;
   const { replaces } = settingsIn(turn, { group });
-  if (founder === undefined || replaces === "" || (await whomIn(turn, { group })).has(founder)) return;
   const before = await get(turn.tx, "team-group/", replaces);
   if (before?.state !== "replaced" || Math.abs(turn.now - (before.replaced_at ?? 0)) > SOON_MS) return;
   const isTeams = (await get(turn.tx, "team/", key))?.group === id;

@@ -1,4 +1,5 @@
 /** Codes of pairing lines: 128 random bits, as 26 characters. [P-9.15] */
+import { hex } from "./hex.ts";
 import { pairingLineBytes, toBase32, utf8 } from "../protocol/index.ts";
 
 const { subtle } = globalThis.crypto;
@@ -11,7 +12,7 @@ export function newCode(): string {
 /** A line's name where its code must not stand: 32 characters. */
 export async function lineId(code: string): Promise<string> {
   const digest = await subtle.digest("SHA-256", new Uint8Array(pairingLineBytes(code)));
-  return [...new Uint8Array(digest).subarray(0, 16)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex(new Uint8Array(digest).subarray(0, 16));
 }
 
 /** Proves that a code is known, for these bytes: HMAC-SHA-256 (RFC 2104) under its characters. */

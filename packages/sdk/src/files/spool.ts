@@ -10,7 +10,7 @@ import {
   segmentOf,
 } from "../crypto/streaming.ts";
 import { AgentError } from "../errors.ts";
-import { fromBase64, toBase64, utf8 } from "../protocol/index.ts";
+import { fromBase64, randomId, toBase64, utf8 } from "../protocol/index.ts";
 import type { FileSource } from "./host.ts";
 
 const SCHEME = "spool:";
@@ -43,9 +43,7 @@ export function isSpool(path: string): boolean {
 
 /** A place that nothing has yet. */
 export function newSpool(): SpoolPlace {
-  const random = globalThis.crypto.getRandomValues(new Uint8Array(16 + KEY_BYTES));
-  const name = Array.from(random.subarray(0, 16), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return { name, key: random.slice(16) };
+  return { name: randomId(), key: globalThis.crypto.getRandomValues(new Uint8Array(KEY_BYTES)) };
 }
 
 export function pathOf({ name, key }: SpoolPlace): string {

@@ -2,8 +2,6 @@ import { createCipheriv, createDecipheriv, randomBytes, scrypt, type ScryptOptio
 import { promisify } from "node:util";
 import { type Kdf, type Sealer, spelled } from "../crypto/passphrase.ts";
 
-export { Kdf, newKdf } from "../crypto/passphrase.ts";
-
 const KEY_BYTES = 32;
 export const NONCE_BYTES = 12;
 const TAG_BYTES = 16;

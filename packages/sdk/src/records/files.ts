@@ -42,6 +42,12 @@ export function filesOf(tx: ReadTransaction, seq: number): Promise<OutFileRecord
   return list(tx, "out-file/", { under: `${pad(seq)}/` });
 }
 
+/** Places in the outbox of messages that have to wait until their files are at the relay; what is sent again has left. */
+export async function waitingForFiles(tx: ReadTransaction): Promise<Set<number>> {
+  const files = await list(tx, "out-file/");
+  return new Set(files.filter(({ state, resent }) => state === "waits" && resent !== true).map(({ seq }) => seq));
+}
+
 /** Puts a file where it waits for room at the relay: as a blob of its own. */
 export async function sendFile(tx: WriteTransaction, file: OutFileRecord): Promise<void> {
   const key = fileKey(file);

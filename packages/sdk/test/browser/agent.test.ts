@@ -1,12 +1,12 @@
 /** Agents that live in a real browser, and talk to others. */
 import { fileURLToPath } from "node:url";
 import { Agent } from "@aimessage/sdk/node";
-import { createRelay, type Relay } from "@aimessage/server";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { type Chromium, hasChromium, serveModule, type Served, startChromium } from "../../../../test/chromium.ts";
+import { type Chromium, hasChromium, serveModule, startChromium } from "../../../../test/chromium.ts";
 import { eventually } from "../../../../test/waiting.ts";
 import { newFolder } from "../store/folder.ts";
+import { PageWorld } from "./page-world.ts";
 import type { AgentPage } from "./page/agent.ts";
 
 declare const agentPage: AgentPage;
@@ -14,28 +14,24 @@ declare const agentPage: AgentPage;
 const inbox = (page: Page): Promise<string[]> => page.evaluate(() => agentPage.inbox());
 
 describe.runIf(hasChromium)("an agent in a browser", () => {
-  let served: Served;
-  let relay: Relay;
-  let chromium: Chromium;
+  let world: PageWorld;
   let count = 0;
 
   beforeAll(async () => {
-    served = await serveModule(fileURLToPath(new URL("page/agent.ts", import.meta.url)));
-    relay = await createRelay({ port: 0, store: "memory", noLimits: true, origins: [new URL(served.url).origin] });
-    chromium = await startChromium();
+    world = await PageWorld.create("agent.ts");
   });
-  afterAll(async () => {
-    await chromium.kill();
-    await relay[Symbol.asyncDispose]();
-    await served[Symbol.asyncDispose]();
-  });
+  afterAll(() => world[Symbol.asyncDispose]());
 
   const name = (): string => `agent${++count}`;
-  const visit = (browser: Chromium = chromium): Promise<Page> => browser.visit(served.url);
+  const visit = (browser: Chromium = world.chromium): Promise<Page> => browser.visit(world.url);
   const open = (page: Page, username: string, { answers = true } = {}) =>
-    page.evaluate(([who, where, does]) => agentPage.open(who, where, does), [username, relay.url, answers] as const);
+    page.evaluate(([who, where, does]) => agentPage.open(who, where, does), [
+      username,
+      world.relay.url,
+      answers,
+    ] as const);
   const inNode = async (username: string): Promise<Agent> => {
-    const agent = await Agent.open({ username, server: relay.url, home: newFolder() });
+    const agent = await Agent.open({ username, server: world.relay.url, home: newFolder() });
     onTestFinished(() => agent.close());
     return agent;
   };
@@ -91,12 +87,12 @@ describe.runIf(hasChromium)("an agent in a browser", () => {
     await using own = await startChromium();
     const page = await visit(own);
     const devtools = await page.context().newCDPSession(page);
-    const { origin } = new URL(served.url);
+    const { origin } = new URL(world.url);
     await devtools.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1_000_000 });
     await open(page, alice);
     const home = newFolder();
     // Texts are kept until they have been received.
-    await (await Agent.open({ username: bob, server: relay.url, home })).close();
+    await (await Agent.open({ username: bob, server: world.relay.url, home })).close();
     const { ids, code } = await page.evaluate((to) => agentPage.fill(to), bob);
     expect(code).toBe("disk_full");
     await devtools.send("Storage.overrideQuotaForOrigin", { origin });
@@ -110,8 +106,8 @@ describe.runIf(hasChromium)("an agent in a browser", () => {
 
   test("is no agent of a page whose origin the relay does not know", async () => {
     await using elsewhere = await serveModule(fileURLToPath(new URL("page/agent.ts", import.meta.url)));
-    const page = await chromium.visit(elsewhere.url);
-    const refusal = page.evaluate(([who, where]) => agentPage.refusal(who, where), [name(), relay.url] as const);
+    const page = await world.chromium.visit(elsewhere.url);
+    const refusal = page.evaluate(([who, where]) => agentPage.refusal(who, where), [name(), world.relay.url] as const);
     expect(await refusal).toBe("relay_unreachable");
     expect(await page.evaluate(() => agentPage.listAgents())).toEqual([]);
     await page.close();

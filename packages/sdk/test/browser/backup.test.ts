@@ -1,12 +1,11 @@
 /** Backups between browsers and the command line's side. */
-import { fileURLToPath } from "node:url";
 import { Agent } from "@aimessage/sdk/node";
-import { createRelay, type Relay } from "@aimessage/server";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Chromium, hasChromium, serveModule, type Served, startChromium } from "../../../../test/chromium.ts";
+import { hasChromium } from "../../../../test/chromium.ts";
 import { next } from "../files/world.ts";
 import { newFolder } from "../store/folder.ts";
+import { PageWorld } from "./page-world.ts";
 import type { FilesPage } from "./page/files.ts";
 
 declare const filesPage: FilesPage;
@@ -20,25 +19,17 @@ const backup = (page: Page, passphrase: string): Promise<string> =>
 
 // The key of a backup takes a browser a second or two of work each time.
 describe.runIf(hasChromium)("a backup", { tags: ["long"] }, () => {
-  let served: Served;
-  let relay: Relay;
-  let chromium: Chromium;
+  let world: PageWorld;
 
   beforeAll(async () => {
-    served = await serveModule(fileURLToPath(new URL("page/files.ts", import.meta.url)));
-    relay = await createRelay({ port: 0, store: "memory", noLimits: true, origins: [new URL(served.url).origin] });
-    chromium = await startChromium();
+    world = await PageWorld.create("files.ts");
   });
-  afterAll(async () => {
-    await chromium.kill();
-    await relay[Symbol.asyncDispose]();
-    await served[Symbol.asyncDispose]();
-  });
+  afterAll(() => world[Symbol.asyncDispose]());
 
   test("of a browser opens on the command line's side, with its identity and contacts", async () => {
-    const page = await chromium.visit(served.url);
-    await page.evaluate(([who, where]) => filesPage.open(who, where), ["alice", relay.url] as const);
-    await using bob = await Agent.open({ username: "bob", server: relay.url, home: newFolder() });
+    const page = await world.chromium.visit(world.url);
+    await page.evaluate(([who, where]) => filesPage.open(who, where), ["alice", world.relay.url] as const);
+    await using bob = await Agent.open({ username: "bob", server: world.relay.url, home: newFolder() });
     const { fingerprint } = await bob.verify("alice");
     await page.evaluate((to) => filesPage.sendText(to, "hello"), "bob");
     await next(bob);
@@ -54,10 +45,10 @@ describe.runIf(hasChromium)("a backup", { tags: ["long"] }, () => {
 
   test("of the command line's side opens in a browser, which is that agent then", async () => {
     const home = newFolder();
-    const before = await Agent.open({ username: "carol", server: relay.url, home });
+    const before = await Agent.open({ username: "carol", server: world.relay.url, home });
     const sealed = await before.backup(PASSPHRASE);
     await before.close();
-    const page = await chromium.visit(served.url);
+    const page = await world.chromium.visit(world.url);
     expect(await restore(page, sealed, "another passphrase")).toBe("wrong_passphrase");
     expect(await restore(page, sealed.replace(/"sealed":"..../, '"sealed":"AAAA'), PASSPHRASE)).toBe(
       "wrong_passphrase",
@@ -70,8 +61,8 @@ describe.runIf(hasChromium)("a backup", { tags: ["long"] }, () => {
   });
 
   test("needs a passphrase that is not guessed", async () => {
-    const page = await chromium.visit(served.url);
-    await page.evaluate(([who, where]) => filesPage.open(who, where), ["dave", relay.url] as const);
+    const page = await world.chromium.visit(world.url);
+    await page.evaluate(([who, where]) => filesPage.open(who, where), ["dave", world.relay.url] as const);
     await expect(backup(page, "short")).rejects.toThrow(/passphrase/);
     await page.close();
   });

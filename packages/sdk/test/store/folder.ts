@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from "node:sqlite";
 import { onTestFinished } from "vitest";
-import { keyOf, newKdf, seal } from "../../src/node/passphrase.ts";
+import { newKdf } from "../../src/crypto/passphrase.ts";
+import { keyOf, seal } from "../../src/node/passphrase.ts";
 import { SqliteStore } from "../../src/node/sqlite-store.ts";
 
 /** A folder that is gone after the test. Its name has a space in it, as those of users have. */

@@ -40,8 +40,8 @@ export function Composer({ agent, to, answers, onDone }: Props): JSX.Element {
     const given = files.value.map((file) => ({ name: file.name, type: file.type, blob: file }));
     const sent = await attempt(() =>
       answers === undefined
-        ? from.call("send", { agent, to, body: text.value, ...(asks.value ? { asks: true } : {}) }, { files: given })
-        : from.call("reply", { agent, id: answers.id, body: text.value }, { files: given }),
+        ? from.call("send", { agent, to, body: text.value, ...(asks.value ? { asks: true } : {}) }, given)
+        : from.call("reply", { agent, id: answers.id, body: text.value }, given),
     );
     isSending.value = false;
     if (sent === undefined) return;

@@ -8,6 +8,7 @@ import { ProblemBox } from "../parts/problem.tsx";
 import { Text } from "../parts/text.tsx";
 import { useAsked } from "../parts/use-asked.ts";
 import { many, visible } from "../parts/words.ts";
+import { Field, Fields } from "../parts/field.tsx";
 import { back, hrefOf } from "../state.ts";
 
 export function Groups({ agent }: { agent: string }): JSX.Element {
@@ -37,21 +38,11 @@ function Founding({ agent }: { agent: string }): JSX.Element {
     name.value = members.value = "";
   };
   return (
-    <form class="row" aria-label="Found a group" onSubmit={(event) => event.preventDefault()}>
-      <input
-        aria-label="Name of a new group"
-        placeholder="Name"
-        value={name.value}
-        onInput={(event) => (name.value = event.currentTarget.value)}
-      />
-      <input
-        aria-label="Members of a new group"
-        placeholder="Members: bob, carol"
-        value={members.value}
-        onInput={(event) => (members.value = event.currentTarget.value)}
-      />
+    <Fields label="Found a group">
+      <Field label="Name of a new group" of={name} placeholder="Name" />
+      <Field label="Members of a new group" of={members} placeholder="Members: bob, carol" />
       <ActButton act={found}>Found a group</ActButton>
-    </form>
+    </Fields>
   );
 }
 
@@ -73,13 +64,8 @@ function One({ agent, group }: { agent: string; group: GroupView }): JSX.Element
       {state === "active" && <Members agent={agent} group={group} change={change} />}
       <div class="row">
         {isAdmin && state === "active" && (
-          <form class="row" onSubmit={(event) => event.preventDefault()}>
-            <input
-              aria-label={`Who is added to @${name}`}
-              placeholder="Names"
-              value={added.value}
-              onInput={(event) => (added.value = event.currentTarget.value)}
-            />
+          <Fields>
+            <Field label={`Who is added to @${name}`} of={added} placeholder="Names" />
             <ActButton
               label={`Add to @${name}`}
               act={async () => {
@@ -89,7 +75,7 @@ function One({ agent, group }: { agent: string; group: GroupView }): JSX.Element
             >
               Add
             </ActButton>
-          </form>
+          </Fields>
         )}
         {state !== "founding" && (
           <ActButton quiet label={`Leave @${name}`} sure={`Leave @${name}?`} act={change("leave")}>

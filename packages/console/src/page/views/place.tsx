@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { ActButton } from "../parts/act-button.tsx";
 import { download } from "../parts/message-line.tsx";
+import { Field, Fields } from "../parts/field.tsx";
 import { go, place, refreshAgents, route } from "../state.ts";
 
 export function Place(): JSX.Element | null {
@@ -42,21 +43,11 @@ function Register(): JSX.Element {
   return (
     <section aria-label="A new agent">
       <h3>A new agent</h3>
-      <form class="row" onSubmit={(event) => event.preventDefault()}>
-        <input
-          aria-label="Name of the new agent"
-          placeholder="Name"
-          value={name.value}
-          onInput={(event) => (name.value = event.currentTarget.value)}
-        />
-        <input
-          aria-label="Invite, if the relay asks for one"
-          placeholder="Invite, if there is one"
-          value={invite.value}
-          onInput={(event) => (invite.value = event.currentTarget.value)}
-        />
+      <Fields>
+        <Field label="Name of the new agent" of={name} placeholder="Name" />
+        <Field label="Invite, if the relay asks for one" of={invite} placeholder="Invite, if there is one" />
         <ActButton act={register}>Register</ActButton>
-      </form>
+      </Fields>
     </section>
   );
 }
@@ -75,16 +66,10 @@ function Backup({ agent }: { agent: string }): JSX.Element {
         Identity and contacts, sealed with a passphrase that nobody can recover. It opens here, and by aimessage
         restore.
       </p>
-      <form class="row" onSubmit={(event) => event.preventDefault()}>
-        <input
-          type="password"
-          autocomplete="new-password"
-          aria-label="Passphrase of the backup"
-          value={passphrase.value}
-          onInput={(event) => (passphrase.value = event.currentTarget.value)}
-        />
+      <Fields>
+        <Field label="Passphrase of the backup" of={passphrase} type="password" autocomplete="new-password" />
         <ActButton act={make}>Download a backup</ActButton>
-      </form>
+      </Fields>
     </section>
   );
 }
@@ -103,21 +88,20 @@ function Restore(): JSX.Element {
     <section aria-label="An agent of a backup">
       <h3>Bring one back</h3>
       <p>The device that it had before stops.</p>
-      <form class="row" onSubmit={(event) => event.preventDefault()}>
+      <Fields>
         <input
           type="file"
           aria-label="File of a backup"
           onChange={(event) => (file.value = event.currentTarget.files?.[0])}
         />
-        <input
+        <Field
+          label="Passphrase that the backup was made with"
+          of={passphrase}
           type="password"
           autocomplete="current-password"
-          aria-label="Passphrase that the backup was made with"
-          value={passphrase.value}
-          onInput={(event) => (passphrase.value = event.currentTarget.value)}
         />
         <ActButton act={restore}>Restore</ActButton>
-      </form>
+      </Fields>
     </section>
   );
 }

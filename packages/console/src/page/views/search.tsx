@@ -2,17 +2,18 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import type { FoundView } from "../../back/port.ts";
-import { followKeys } from "../keys.ts";
+import type { Found } from "@aimessage/sdk";
+import { followKeys, moveFocus } from "../keys.ts";
 import { many, visible, when } from "../parts/words.ts";
 import { attempt, back, hrefOf } from "../state.ts";
 
 /** Who types on is not asked for each letter. Milliseconds. */
 const PAUSE_MS = 200;
+const RESULTS = ".found a";
 
 export function Search({ agent }: { agent: string }): JSX.Element {
   const text = useSignal("");
-  const found = useSignal<FoundView[] | undefined>(undefined);
+  const found = useSignal<Found[] | undefined>(undefined);
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current?.focus(), []);
   useEffect(() => {
@@ -24,7 +25,10 @@ export function Search({ agent }: { agent: string }): JSX.Element {
     }, PAUSE_MS);
     return () => clearTimeout(timer);
   }, [text.value, agent]);
-  useEffect(() => followKeys({ next: () => move(1), previous: () => move(-1), isFor: () => true }), []);
+  useEffect(
+    () => followKeys({ next: () => moveFocus(RESULTS, 1), previous: () => moveFocus(RESULTS, -1), isFor: () => true }),
+    [],
+  );
   return (
     <div class="page">
       <h2>Search</h2>
@@ -38,7 +42,7 @@ export function Search({ agent }: { agent: string }): JSX.Element {
         onInput={(event) => (text.value = event.currentTarget.value)}
         onKeyDown={(event) => {
           if (event.key === "Escape") event.currentTarget.blur();
-          if (event.key === "ArrowDown" || event.key === "Enter") move(1);
+          if (event.key === "ArrowDown" || event.key === "Enter") moveFocus(RESULTS, 1);
         }}
       />
       <p role="status">
@@ -66,10 +70,4 @@ export function Search({ agent }: { agent: string }): JSX.Element {
       </ul>
     </div>
   );
-}
-
-function move(by: number): void {
-  const links = [...document.querySelectorAll<HTMLElement>(".found a")];
-  const at = links.indexOf(document.activeElement as HTMLElement);
-  links[Math.max(0, Math.min(links.length - 1, at + by))]?.focus();
 }

@@ -9,8 +9,12 @@ import { ProblemBox } from "../parts/problem.tsx";
 import { useAsked } from "../parts/use-asked.ts";
 import { WindowList } from "../parts/window-list.tsx";
 import { many, visible, when } from "../parts/words.ts";
-import { followKeys } from "../keys.ts";
+import { Field } from "../parts/field.tsx";
+import { followKeys, moveFocus } from "../keys.ts";
 import { attempt, back, go, hrefOf, route } from "../state.ts";
+
+/** Conversations, by which one moves. */
+const LINKS = ".conversations a";
 
 export function Talk({ agent }: { agent: string }): JSX.Element {
   const { with: name } = route.value;
@@ -31,8 +35,8 @@ function Conversations({ agent, current }: { agent: string; current: string | un
   const typed = useSignal("");
   useEffect(() =>
     followKeys({
-      next: () => moveFocus(1),
-      previous: () => moveFocus(-1),
+      next: () => moveFocus(LINKS, 1),
+      previous: () => moveFocus(LINKS, -1),
       isFor: () => route.value.with === undefined,
     }),
   );
@@ -46,12 +50,7 @@ function Conversations({ agent, current }: { agent: string; current: string | un
           typed.value = "";
         }}
       >
-        <input
-          aria-label="Write to a name or @group"
-          placeholder="Name or @group"
-          value={typed.value}
-          onInput={(event) => (typed.value = event.currentTarget.value)}
-        />
+        <Field label="Write to a name or @group" of={typed} placeholder="Name or @group" />
         <button type="submit" class="quiet">
           Write
         </button>
@@ -80,13 +79,6 @@ function Conversations({ agent, current }: { agent: string; current: string | un
       </ul>
     </nav>
   );
-}
-
-/** From one conversation to the next. */
-function moveFocus(by: number): void {
-  const links = [...document.querySelectorAll<HTMLElement>(".conversations a")];
-  const at = links.indexOf(document.activeElement as HTMLElement);
-  links[Math.max(0, Math.min(links.length - 1, at + by))]?.focus();
 }
 
 function Conversation({ agent, with: name }: { agent: string; with: string }): JSX.Element {

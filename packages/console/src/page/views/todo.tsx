@@ -12,6 +12,7 @@ import { ProblemBox } from "../parts/problem.tsx";
 import { Text } from "../parts/text.tsx";
 import { useAsked } from "../parts/use-asked.ts";
 import { many, visible, when } from "../parts/words.ts";
+import { Field, Fields } from "../parts/field.tsx";
 import { back, hrefOf } from "../state.ts";
 
 export function Todo({ agent }: { agent: string }): JSX.Element {
@@ -120,9 +121,8 @@ function Requests({ agent, todo }: { agent: string; todo: TodoView }): JSX.Eleme
   const { requests, guarded, invitations, pairings } = todo;
   const decide = (name: string, as: Given<"decide">["as"]) => async () =>
     back.value?.call("decide", { agent, name, as });
-  const asked = pairings.filter(({ state }) => state === "asked");
   return (
-    <Section title="Requests" count={requests.length + guarded.length + invitations.length + asked.length}>
+    <Section title="Requests" count={requests.length + guarded.length + invitations.length + pairings.length}>
       {requests.map(({ name, messages, at, fingerprint }) => (
         <article class="item" key={`request ${name}`}>
           <p>
@@ -174,13 +174,12 @@ function Requests({ agent, todo }: { agent: string; todo: TodoView }): JSX.Eleme
           </div>
         </article>
       ))}
-      {asked.map(({ id, by }) => (
+      {pairings.map(({ id, by }) => (
         <article class="item" key={`pairing ${id}`}>
           <p>
-            <strong>{visible(by?.name ?? "")}</strong> has used your pairing line. Is this the agent that you gave it
-            to?
+            <strong>{visible(by.name)}</strong> has used your pairing line. Is this the agent that you gave it to?
           </p>
-          <Fingerprint of={by?.fingerprint ?? ""} />
+          <Fingerprint of={by.fingerprint} />
           <div class="row">
             <ActButton act={async () => back.value?.call("pairing", { agent, id, as: "accept" })}>Yes, pair</ActButton>
             <ActButton quiet act={async () => back.value?.call("pairing", { agent, id, as: "refuse" })}>
@@ -232,13 +231,8 @@ function Questions({ agent, all }: { agent: string; all: LineView[] }): JSX.Elem
 function Answer({ agent, line }: { agent: string; line: LineView }): JSX.Element {
   const text = useSignal("");
   return (
-    <form class="row" onSubmit={(event) => event.preventDefault()}>
-      <input
-        aria-label={`Reply to ${line.from}`}
-        value={text.value}
-        dir="auto"
-        onInput={(event) => (text.value = event.currentTarget.value)}
-      />
+    <Fields>
+      <Field label={`Reply to ${line.from}`} of={text} dir="auto" />
       <ActButton
         label={`Send the reply to ${line.from}`}
         act={async () => {
@@ -258,7 +252,7 @@ function Answer({ agent, line }: { agent: string; line: LineView }): JSX.Element
       >
         Decline
       </ActButton>
-    </form>
+    </Fields>
   );
 }
 

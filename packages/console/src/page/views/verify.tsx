@@ -9,6 +9,7 @@ import { QrCode } from "../parts/qr-code.tsx";
 import { Scan } from "../parts/scan.tsx";
 import { useAsked } from "../parts/use-asked.ts";
 import { visible, when } from "../parts/words.ts";
+import { Field, Fields } from "../parts/field.tsx";
 import { back } from "../state.ts";
 
 export function Verify({ agent }: { agent: string }): JSX.Element {
@@ -68,16 +69,11 @@ function Pair({ agent }: { agent: string }): JSX.Element {
           <p>It is a secret, good for one other agent until {when(own.value.expiresAt)}.</p>
         </>
       )}
-      <form class="row" onSubmit={(event) => event.preventDefault()}>
-        <input
-          aria-label="A line or card of another agent"
-          placeholder="Paste a line or card"
-          value={typed.value}
-          onInput={(event) => (typed.value = event.currentTarget.value)}
-        />
+      <Fields>
+        <Field label="A line or card of another agent" of={typed} placeholder="Paste a line or card" />
         <ActButton act={take}>Take it</ActButton>
         <Scan onFound={(text) => (typed.value = text)} />
-      </form>
+      </Fields>
       <p role="status">{said.value}</p>
     </section>
   );
@@ -97,12 +93,11 @@ function Contact({ agent, contact }: { agent: string; contact: ContactView }): J
       <Fingerprint of={fingerprint} />
       <div class="row">
         {!verified && (
-          <form class="row" onSubmit={(event) => event.preventDefault()}>
-            <input
-              aria-label={`Fingerprint that the owner of ${name} has told you`}
+          <Fields>
+            <Field
+              label={`Fingerprint that the owner of ${name} has told you`}
+              of={typed}
               placeholder="What its owner reads out"
-              value={typed.value}
-              onInput={(event) => (typed.value = event.currentTarget.value)}
             />
             <ActButton
               label={`Compare the fingerprint of ${name}`}
@@ -112,7 +107,7 @@ function Contact({ agent, contact }: { agent: string; contact: ContactView }): J
             >
               Compare
             </ActButton>
-          </form>
+          </Fields>
         )}
         {verified && tier !== "trusted" && (
           <ActButton quiet label={`Trust it as your own: ${name}`} act={change("trusted")}>

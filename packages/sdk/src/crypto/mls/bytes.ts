@@ -17,9 +17,3 @@ export function readPrivateMessage(bytes: Uint8Array): MlsPrivateMessage {
   if (message?.wireformat !== "mls_private_message") throw new GroupError("not a PrivateMessage");
   return message;
 }
-
-export function hex(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
-  return text;
-}

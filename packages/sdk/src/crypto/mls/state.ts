@@ -1,8 +1,8 @@
 /** What is in a group's state. */
 import type { ClientState, GroupState } from "ts-mls";
 import { addHistoricalReceiverData } from "ts-mls/clientState.js";
+import { hex } from "../hex.ts";
 import { equal } from "../../protocol/index.ts";
-import { hex } from "./bytes.ts";
 import { type Group, GroupError } from "./seam.ts";
 
 /** The group's id in lower-case hex. */
