@@ -66,50 +66,55 @@ describe.runIf(hasChromium)("the console, against others", () => {
     await goTo(page, "alice", "talk", "mallory");
   };
 
-  test("[C-6] forty hostile bodies are texts like others: nothing runs, nothing is loaded, nothing leaves its place", async () => {
-    expect(Object.keys(bodies).length).toBeGreaterThanOrEqual(40);
-    await goTo(page, "alice", "talk", "mallory");
-    for (const body of Object.values(bodies)) await mallory.send("alice", body);
-    await mallory.outbox.drained();
-    const requests: string[] = [];
-    page.on("request", (request) => requests.push(request.url()));
-    let dialogs = 0;
-    page.on("dialog", async (dialog) => {
-      dialogs += 1;
-      await dialog.dismiss();
-    });
-    const seen = new Set<string>();
-    const last = Object.values(MORE).at(-1) as string;
-    await page.locator(".line", { hasText: last.slice(0, 100) }).waitFor();
-    // From the newest up to the oldest, each as it is drawn.
-    await page.locator("main").focus();
-    for (let step = 0; step < Object.keys(bodies).length; step++) {
-      await page.keyboard.press("k");
-      const id = await eventually("another line is the current one", async () => {
-        const now = await page.evaluate(() => (document.activeElement as HTMLElement | null)?.dataset["line"]);
-        return now !== undefined && !seen.has(now) && now;
+  test(
+    "[C-6] forty hostile bodies are texts like others: nothing runs, nothing is loaded, nothing leaves its place",
+    { tags: ["long"] },
+    async () => {
+      expect(Object.keys(bodies).length).toBeGreaterThanOrEqual(40);
+      await goTo(page, "alice", "talk", "mallory");
+      for (const body of Object.values(bodies)) await mallory.send("alice", body);
+      await mallory.outbox.drained();
+      const requests: string[] = [];
+      page.on("request", (request) => requests.push(request.url()));
+      let dialogs = 0;
+      page.on("dialog", async (dialog) => {
+        dialogs += 1;
+        await dialog.dismiss();
       });
-      seen.add(id);
-      const outside = await page.evaluate(() => {
-        const line = document.activeElement?.closest(".line");
-        const box = line?.getBoundingClientRect();
-        const list = document.querySelector(".window")?.getBoundingClientRect();
-        return box === undefined || list === undefined || box.right > list.right + 1 || box.left < list.left - 1;
-      });
-      expect(outside).toBe(false);
-    }
-    expect(seen.size).toBeGreaterThanOrEqual(Object.keys(bodies).length);
-    const made = await page.evaluate(() => [
-      document.querySelectorAll(".line script, .line img, .line iframe, .line style, .line svg, .line form, .line link")
-        .length,
-      document.documentElement.scrollWidth > document.documentElement.clientWidth,
-      document.title,
-    ]);
-    expect(made).toEqual([0, false, "AI Message console"]);
-    const own = new URL(page.url()).origin;
-    expect(requests.filter((url) => !url.startsWith(own))).toEqual([]);
-    expect([dialogs, await violations(), world.complaints]).toEqual([0, [], []]);
-  });
+      const seen = new Set<string>();
+      const last = Object.values(MORE).at(-1) as string;
+      await page.locator(".line", { hasText: last.slice(0, 100) }).waitFor();
+      // From the newest up to the oldest, each as it is drawn.
+      await page.locator("main").focus();
+      for (let step = 0; step < Object.keys(bodies).length; step++) {
+        await page.keyboard.press("k");
+        const id = await eventually("another line is the current one", async () => {
+          const now = await page.evaluate(() => (document.activeElement as HTMLElement | null)?.dataset["line"]);
+          return now !== undefined && !seen.has(now) && now;
+        });
+        seen.add(id);
+        const outside = await page.evaluate(() => {
+          const line = document.activeElement?.closest(".line");
+          const box = line?.getBoundingClientRect();
+          const list = document.querySelector(".window")?.getBoundingClientRect();
+          return box === undefined || list === undefined || box.right > list.right + 1 || box.left < list.left - 1;
+        });
+        expect(outside).toBe(false);
+      }
+      expect(seen.size).toBeGreaterThanOrEqual(Object.keys(bodies).length);
+      const made = await page.evaluate(() => [
+        document.querySelectorAll(
+          ".line script, .line img, .line iframe, .line style, .line svg, .line form, .line link",
+        ).length,
+        document.documentElement.scrollWidth > document.documentElement.clientWidth,
+        document.title,
+      ]);
+      expect(made).toEqual([0, false, "AI Message console"]);
+      const own = new URL(page.url()).origin;
+      expect(requests.filter((url) => !url.startsWith(own))).toEqual([]);
+      expect([dialogs, await violations(), world.complaints]).toEqual([0, [], []]);
+    },
+  );
 
   test("[C-7] a link is followed by a click that names its host, and by no other; what is none is text", async () => {
     await mallory.send("alice", "look: https://good.example@evil.example/ and https://evil.example/path?q=1#x");

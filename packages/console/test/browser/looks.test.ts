@@ -70,31 +70,27 @@ describe.runIf(hasChromium)("the console's views", () => {
   afterAll(() => world[Symbol.asyncDispose]());
 
   for (const { name: look, scheme, width, height, zoom } of LOOKS)
-    test(
-      `are usable, and have nothing serious that axe finds: ${look}`,
-      { tags: look === "light" ? [] : ["long"] },
-      async () => {
-        await page.emulateMedia({ colorScheme: scheme });
-        await page.setViewportSize({ width: width / zoom, height: height / zoom });
-        for (const { name, path, seen } of VIEWS) {
-          await goTo(page, ...path);
-          // On a small screen one thing is shown at a time.
-          if (name !== "conversations" || width / zoom > 992) await page.getByText(seen).first().waitFor();
-          const { violations } = await page.evaluate(() => axe.run(document));
-          const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-          expect([name, serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join("\n")}`)]).toEqual([
-            name,
-            [],
-          ]);
-          const isWide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
-          expect([name, isWide]).toEqual([name, false]);
-          if (SHOTS !== undefined) {
-            mkdirSync(SHOTS, { recursive: true });
-            await page.screenshot({ path: join(SHOTS, `${name}-${look}.png`) });
-          }
+    test(`are usable, and have nothing serious that axe finds: ${look}`, { tags: ["long"] }, async () => {
+      await page.emulateMedia({ colorScheme: scheme });
+      await page.setViewportSize({ width: width / zoom, height: height / zoom });
+      for (const { name, path, seen } of VIEWS) {
+        await goTo(page, ...path);
+        // On a small screen one thing is shown at a time.
+        if (name !== "conversations" || width / zoom > 992) await page.getByText(seen).first().waitFor();
+        const { violations } = await page.evaluate(() => axe.run(document));
+        const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+        expect([name, serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join("\n")}`)]).toEqual([
+          name,
+          [],
+        ]);
+        const isWide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+        expect([name, isWide]).toEqual([name, false]);
+        if (SHOTS !== undefined) {
+          mkdirSync(SHOTS, { recursive: true });
+          await page.screenshot({ path: join(SHOTS, `${name}-${look}.png`) });
         }
-      },
-    );
+      }
+    });
 
   test("every view is reached and left by the keyboard alone", async () => {
     await page.setViewportSize({ width: 1280, height: 800 });

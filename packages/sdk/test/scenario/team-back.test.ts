@@ -49,44 +49,51 @@ async function isHandled(sent: Sent): Promise<void> {
   await eventually("all have handled it", async () => (await sent.status()).state === "handled");
 }
 
-describe("[P-15.9] an admin that founds a group anew, and has been demoted in what it missed", () => {
-  test("goes on where the others do, who do not follow it: what was said there comes, and what it has said since", async () => {
-    const clock = clockAhead();
-    await using world = await World.create({ ...SAME_CLOCK, noLimits: true });
-    const { alice, bob, carol, dave, all } = await foundedInVain(world);
-    for (const member of [alice, carol, dave])
-      await eventually("it is told of another group", async () => (await alertsOf(member, "group_twice")).length === 1);
-    const missed = await alice.agent.send("@team", "where we are");
-    await eventually("those who are there have it", async () => (await missed.recipients()).handled.length === 2);
-    const elsewhere = await bob.agent.send("@team", "where nobody is");
-    await askedAgain(clock, all);
-    const late = await carol.agent.send("@team", "still here");
-    for (const sent of [missed, late, elsewhere]) await isHandled(sent);
-    await agree(all, ["alice", "bob", "carol", "dave"]);
-    await allTalk(all, "after");
-    expect((await bob.agent.groups.find("team")).admins).toEqual(["alice"]);
-    expect(await alertsOf(bob, "founded_in_vain")).toHaveLength(1);
-    expect((await bob.agent.groups.list()).map(({ name }) => name)).toEqual(["team"]);
-    for (const { got } of all) expect(new Set(got.map(({ id }) => id)).size).toBe(got.length);
-  });
+describe(
+  "[P-15.9] an admin that founds a group anew, and has been demoted in what it missed",
+  { tags: ["long"] },
+  () => {
+    test("goes on where the others do, who do not follow it: what was said there comes, and what it has said since", async () => {
+      const clock = clockAhead();
+      await using world = await World.create({ ...SAME_CLOCK, noLimits: true });
+      const { alice, bob, carol, dave, all } = await foundedInVain(world);
+      for (const member of [alice, carol, dave])
+        await eventually(
+          "it is told of another group",
+          async () => (await alertsOf(member, "group_twice")).length === 1,
+        );
+      const missed = await alice.agent.send("@team", "where we are");
+      await eventually("those who are there have it", async () => (await missed.recipients()).handled.length === 2);
+      const elsewhere = await bob.agent.send("@team", "where nobody is");
+      await askedAgain(clock, all);
+      const late = await carol.agent.send("@team", "still here");
+      for (const sent of [missed, late, elsewhere]) await isHandled(sent);
+      await agree(all, ["alice", "bob", "carol", "dave"]);
+      await allTalk(all, "after");
+      expect((await bob.agent.groups.find("team")).admins).toEqual(["alice"]);
+      expect(await alertsOf(bob, "founded_in_vain")).toHaveLength(1);
+      expect((await bob.agent.groups.list()).map(({ name }) => name)).toEqual(["team"]);
+      for (const { got } of all) expect(new Set(got.map(({ id }) => id)).size).toBe(got.length);
+    });
 
-  test("takes nobody with it who had followed: each comes back, too", async () => {
-    const clock = clockAhead();
-    await using world = await World.create({ ...SAME_CLOCK, noLimits: true });
-    const { alice, carol, all } = await foundedInVain(world, "carol");
-    await eventually("carol has followed", async () => (await alertsOf(carol, "founded_anew")).length === 1);
-    const missed = await alice.agent.send("@team", "where we are");
-    await eventually("who is there has it", async () => (await missed.recipients()).handled.length === 1);
-    // Bob, and then Carol, which is taken in so much later again.
-    await askedAgain(clock, all);
-    await askedAgain(clock, all);
-    await agree(all, ["alice", "bob", "carol", "dave"]);
-    await allTalk(all, "after");
-    // By what follows Carol sees that something is missing.
-    await isHandled(missed);
-    for (const { got } of all) expect(new Set(got.map(({ id }) => id)).size).toBe(got.length);
-  });
-});
+    test("takes nobody with it who had followed: each comes back, too", async () => {
+      const clock = clockAhead();
+      await using world = await World.create({ ...SAME_CLOCK, noLimits: true });
+      const { alice, carol, all } = await foundedInVain(world, "carol");
+      await eventually("carol has followed", async () => (await alertsOf(carol, "founded_anew")).length === 1);
+      const missed = await alice.agent.send("@team", "where we are");
+      await eventually("who is there has it", async () => (await missed.recipients()).handled.length === 1);
+      // Bob, and then Carol, which is taken in so much later again.
+      await askedAgain(clock, all);
+      await askedAgain(clock, all);
+      await agree(all, ["alice", "bob", "carol", "dave"]);
+      await allTalk(all, "after");
+      // By what follows Carol sees that something is missing.
+      await isHandled(missed);
+      for (const { got } of all) expect(new Set(got.map(({ id }) => id)).size).toBe(got.length);
+    });
+  },
+);
 
 test("[P-15.9] an admin that is one still is followed, and nobody goes back to where it was stuck", async () => {
   const clock = clockAhead();
