@@ -27,9 +27,13 @@ export function setup(): void {
 }
 
 const START_MS = 20_000;
-/** No window, and nothing asked of any network. Whoever is root has no other sandbox. */
+/**
+ * No window, and nothing asked of any network. Whoever is root has no other sandbox. Nothing is said through the pipe: when it
+ * ends, because its owner did, so does the browser.
+ */
 const FLAGS = `--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
-  --disable-component-update --disable-sync --disable-dev-shm-usage --remote-debugging-port=0`.split(/\s+/);
+  --disable-component-update --disable-sync --disable-dev-shm-usage
+  --remote-debugging-port=0 --remote-debugging-pipe`.split(/\s+/);
 
 export interface Chromium extends AsyncDisposable {
   /** Its first page. */
@@ -40,15 +44,18 @@ export interface Chromium extends AsyncDisposable {
   kill(): Promise<void>;
 }
 
-/** Starts one. @param given A folder for what its pages keep; else it is gone with it */
+/**
+ * Starts one, which ends with this process, however that ends.
+ * @param given A folder for what its pages keep; else it is gone with it
+ */
 export async function startChromium(given?: string): Promise<Chromium> {
   const profile = given ?? mkdtempSync(join(tmpdir(), "chromium-"));
   const child = spawn(program ?? "", [...FLAGS, `--user-data-dir=${profile}`, "about:blank"], {
     detached: true,
-    stdio: ["ignore", "ignore", "pipe"],
+    stdio: ["ignore", "ignore", "pipe", "pipe", "pipe"],
   });
   let said = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(-10_000)));
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => (said = (said + text).slice(-10_000)));
   const exited = once(child, "exit");
   const kill = async (): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null) process.kill(-(child.pid ?? 0), "SIGKILL");
