@@ -72,13 +72,9 @@ function judgeWhere(
 
 function judgeSent(verdict: Verdict, ledger: TeamLedger, entry: TeamEntry, sent: TeamSent): void {
   const { recipients, at, state, reason } = sent;
-  const { letter, from, team } = entry;
+  const { letter, team } = entry;
   if (state === "refused") {
-    // Whoever was removed between the command and the relay hears so.
-    const isDue = [...ledger.changes.values()].some(
-      (change) => change.team === team && takesOut(change, from) && change.issuedAt >= entry.issuedAt - 120_000,
-    );
-    if (!isDue) verdict.lost.push(`refused without need: ${letter.id} to @${team}: ${reason}`);
+    if (!mayHaveBeenOut(ledger, entry)) verdict.lost.push(`refused without need: ${letter.id} to @${team}: ${reason}`);
     return tally(verdict, "to teams, refused: its sender was removed");
   }
   // It has never left.
@@ -97,6 +93,17 @@ function judgeSent(verdict: Verdict, ledger: TeamLedger, entry: TeamEntry, sent:
     verdict.other.push(
       `sums: ${letter.id} says ${JSON.stringify(recipients)}, its roster of ${at.size} ${JSON.stringify(counted)}`,
     );
+}
+
+/** Whoever was removed hears so of what it has sent since it was a member for sure: by what was stored of it then. */
+function mayHaveBeenOut({ entries, changes }: TeamLedger, { team, from, issuedAt }: TeamEntry): boolean {
+  const stored = [...entries.values()].flatMap((one) =>
+    one.team === team && one.from === from ? [one.storedAt ?? 0] : [],
+  );
+  const inAt = Math.max(0, ...stored.filter((at) => at <= issuedAt));
+  return [...changes.values()].some(
+    (change) => change.team === team && takesOut(change, from) && (change.endedAt ?? Infinity) >= inAt,
+  );
 }
 
 function takesOut({ what, names, by, end }: { what: string; names: string[]; by: string; end?: string }, name: string) {

@@ -138,6 +138,22 @@ describe.skipIf(!hasPostgres)("a lane", () => {
     expect(await lines(schema)).toEqual([1]);
   });
 
+  test("does everything again also when it has stood still in the middle of it, for longer than it waits for the engine", async () => {
+    const decide = decideLines();
+    let tries = 0;
+    const patience = { engineMs: 1000, tripMs: 200 };
+    const frozen: ToyOptions["decide"] = async (sql, items) => {
+      const decided = await decide(sql, items);
+      tries += 1;
+      if (tries > 1) return decided;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2 * patience.engineMs);
+      throw new Again();
+    };
+    const { lane, schema } = await start({ decide: frozen, patience });
+    await lane.do({ id: 1 });
+    expect(await lines(schema)).toEqual([1]);
+  });
+
   test("does again what has lost a race, and what another relay has blocked for long", async () => {
     const schema = await newLedger(engine.admin);
     await engine.admin(`ALTER TABLE ${schema}.ledger ADD UNIQUE (place)`);

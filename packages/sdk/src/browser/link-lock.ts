@@ -41,9 +41,14 @@ export async function takeLink(store: string, role: string, freed: () => void): 
   return {
     release: () => {
       given.resolve();
-      return (released ??= held.then(freed));
+      return (released ??= held.then(isHeard).then(freed));
     },
   };
+}
+
+/** Another page may ask for what this one has let go of before the browser has heard of that. What it answers here comes behind it. */
+async function isHeard(): Promise<void> {
+  await navigator.locks.query().catch(() => undefined);
 }
 
 /** Calls `freed` when the link is free, however its holder has gone. */

@@ -193,7 +193,7 @@ export class Lane<Item> implements AsyncDisposable {
     /** What may be committed already. */
     let sent: Decided | undefined;
     let wasSlow = false;
-    const firstTried = performance.now();
+    let hinderedFor = 0;
     for (let tries = 1; ;) {
       const began = performance.now();
       try {
@@ -222,7 +222,7 @@ export class Lane<Item> implements AsyncDisposable {
             wasSlow = true;
             link.cut();
           }
-          this.#away(began);
+          this.#away(this.#since(began));
           if (this.#isLate(batch, sent === undefined ? 0 : this.#patience.doubtMs)) {
             this.#forsaken ??= sent;
             throw failure(error);
@@ -235,7 +235,8 @@ export class Lane<Item> implements AsyncDisposable {
           this.#back();
           if (isStale(error)) link.cut();
           // What hinders again and again is not waited for longer than an engine that is away.
-          const isOver = tries === MOST_TRIES || performance.now() - firstTried > this.#patience.engineMs;
+          hinderedFor += performance.now() - this.#since(began);
+          const isOver = tries === MOST_TRIES || hinderedFor > this.#patience.engineMs;
           if (isOver || !(isStale(error) || isTransient(error))) throw error;
           tries += 1;
           // Relays that have hindered each other twice are not to go on in step.
@@ -243,6 +244,11 @@ export class Lane<Item> implements AsyncDisposable {
         }
       }
     }
+  }
+
+  /** Since when the engine has been asked in vain, at most: in a longer time it was the relay that stood still. */
+  #since(began: number): number {
+    return Math.max(began, performance.now() - this.#patience.tripMs);
   }
 
   #away(since: number): void {
