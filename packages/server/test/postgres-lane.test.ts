@@ -154,6 +154,18 @@ describe.skipIf(!hasPostgres)("a lane", () => {
     expect(await lines(schema)).toEqual([1]);
   });
 
+  test("has whatever fails once its relay was fenced be asked again elsewhere", async () => {
+    for (const error of [new Again(), new RangeError("a mistake")]) {
+      const relay = await start({
+        decide: async () => {
+          relay.fenced.push("another relay has declared it dead");
+          throw error;
+        },
+      });
+      await expect(relay.lane.do({ id: 1 })).rejects.toMatchObject({ reason: "internal", isAway: true });
+    }
+  });
+
   test("does again what has lost a race, and what another relay has blocked for long", async () => {
     const schema = await newLedger(engine.admin);
     await engine.admin(`ALTER TABLE ${schema}.ledger ADD UNIQUE (place)`);

@@ -229,8 +229,8 @@ export class Lane<Item> implements AsyncDisposable {
           }
           await delay(this.#patience.pauseMs);
         } else {
-          // Whether it is fenced for good is asked as long as it is in doubt.
-          if (incarnation.isFenced) throw failure(error);
+          // Whether it is fenced for good is asked as long as it is in doubt. Whatever else was wrong, another relay may do it.
+          if (incarnation.isFenced) throw failure(new FenceError());
           sent = undefined;
           this.#back();
           if (isStale(error)) link.cut();
