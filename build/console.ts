@@ -50,8 +50,9 @@ const browser = await pageOf("browser-main.tsx");
 mkdirSync(`${root}dist`, { recursive: true });
 mkdirSync(server, { recursive: true });
 // What the page is made of, for the list of licences.
-writeFileSync(`${root}dist/modules.json`, JSON.stringify(machine.modules));
+writeFileSync(`${root}dist/modules.json`, JSON.stringify([...new Set([...machine.modules, ...browser.modules])]));
 writeFileSync(`${root}dist/page.js`, moduleOf(machine.files));
+writeFileSync(`${root}dist/browser-page.js`, moduleOf(browser.files));
 // A relay's package is no bundle: its page lies in it.
 writeFileSync(`${server}console-page.js`, moduleOf(browser.files));
 writeFileSync(`${server}console-licences.txt`, licencesOf(browser.modules));

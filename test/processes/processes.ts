@@ -39,6 +39,11 @@ export class Program {
   }
 
   /** Ends it, and resolves when it is gone and everything that it printed has been read. */
+  /** Tells it something that does not end it, as to stand still. */
+  tell(signal: "SIGSTOP" | "SIGCONT"): void {
+    this.#child?.kill(signal);
+  }
+
   async end(signal: NodeJS.Signals): Promise<void> {
     const child = this.#child;
     if (child === undefined || !this.running) return;

@@ -1,2 +1,2 @@
-/** The page as it is built (`build/console.ts`): its files by their paths. */
+/** A page as it is built (`build/console.ts`): its files by their paths. */
 export const files: Readonly<Record<string, string>>;

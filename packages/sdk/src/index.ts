@@ -10,7 +10,7 @@ export type { DeadLetter } from "./agent/dead-letters.ts";
 export type { FileInfo, IncomingFile, OutgoingFile, SaveOptions } from "./agent/file-info.ts";
 export type { FileProgress, FileToSend } from "./files/host.ts";
 export type { HandleOptions, Handler } from "./agent/handle.ts";
-export type { Contact } from "./agent/address-book.ts";
+export type { Contact, TrustOptions } from "./agent/address-book.ts";
 export type { CreateOptions, Group, Groups } from "./agent/groups.ts";
 export type { GroupChange } from "./agent/group-changes.ts";
 export type { GroupMember, WaitingChange } from "./agent/group-members.ts";

@@ -273,6 +273,7 @@ describe("the public face is exactly this list", () => {
     "Taken",
     "Tier",
     "Transport",
+    "TrustOptions",
     "Value",
     "Wait",
     "WaitingChange",
@@ -290,6 +291,7 @@ describe("the public face is exactly this list", () => {
     "listAgents",
     "newPassphrase",
     "nodeCryptoProvider",
+    "serverUrl",
   ];
   const protocol = [
     "BlobId",

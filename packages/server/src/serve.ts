@@ -53,12 +53,18 @@ function teller(config: Config, stdout: Writable): (lines: string[]) => void {
   };
 }
 
+/** Of the page whose agents live in the browser, by the URL of the WebSocket. */
+function consoleUrl(url: string): string {
+  return url.replace(/^ws/, "http").replace(/ws$/, "console/");
+}
+
 function announcement(relay: Relay, config: Config): string[] {
   const health = relay.url.replace(/^ws/, "http").replace(/ws$/, "health");
   return [
     `AI Message Server starting on :${relay.port}`,
     `WebSocket endpoint: ${shownUrls(config, relay.port).join(", ")}`,
     `Health check: ${health}`,
+    ...(config.console ? [`Console: ${shownUrls(config, relay.port).map(consoleUrl).join(", ")}`] : []),
     aboutTokenAccounts(config),
     ...aboutFiles(config),
     ...(config.registration === "open" ? [] : [`Registration: ${config.registration}`]),

@@ -11,6 +11,8 @@ const AGAIN_MS = 5_000;
 export class HomeAgents implements OpenAgents, AsyncDisposable {
   readonly #call: Call;
   readonly #agents = new Map<string, { opened: Promise<Agent | Problem>; at: number; isOpen: boolean }>();
+  /** Those that are tried again. Until that is over they are as they were: to try a passphrase takes a while. */
+  readonly #again = new Set<string>();
 
   constructor(call: Call) {
     this.#call = call;
@@ -22,10 +24,17 @@ export class HomeAgents implements OpenAgents, AsyncDisposable {
     const names = username === undefined ? await listAgents(home) : [username.toLowerCase()];
     for (const name of names) {
       const known = this.#agents.get(name);
-      if (known !== undefined && (known.isOpen || performance.now() - known.at < AGAIN_MS)) continue;
+      if (known?.isOpen === true || this.#again.has(name)) continue;
+      if (known !== undefined && performance.now() - known.at < AGAIN_MS) continue;
       const entry = { opened: this.#open(name), at: performance.now(), isOpen: false };
-      this.#agents.set(name, entry);
-      void entry.opened.then((agent) => (entry.isOpen = !("code" in agent)));
+      if (known === undefined) this.#agents.set(name, entry);
+      this.#again.add(name);
+      void entry.opened.then((agent) => {
+        entry.at = performance.now();
+        entry.isOpen = !("code" in agent);
+        this.#again.delete(name);
+        this.#agents.set(name, entry);
+      });
     }
     for (const [name, { opened }] of this.#agents)
       if (!names.includes(name)) {

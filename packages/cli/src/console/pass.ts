@@ -32,19 +32,13 @@ export class Pass {
 }
 
 /**
- * Whether a request was meant for this origin, and was made by a page of it: by the names that browsers let no page choose. Without it a page of
- * another site could ask in its reader's name, by a name of its own that leads here.
+ * Whether a request, which names one of our hosts, was made by a page of that: by the names that browsers let no page choose. Without it a page of
+ * another site could ask in its reader's name.
  */
-export function isOurs({ headers, method }: IncomingMessage, origin: string): boolean {
-  if (!isMeantFor(headers.host, origin)) return false;
+export function isOurs({ headers, method }: IncomingMessage): boolean {
   if (headers["sec-fetch-site"] !== undefined && headers["sec-fetch-site"] !== "same-origin") return false;
   // Browsers leave it out of what only reads, and say it of all else.
-  return headers.origin === origin || (headers.origin === undefined && method === "GET");
-}
-
-/** Whether a request names this host and no other. */
-export function isMeantFor(host: string | undefined, origin: string): boolean {
-  return host === new URL(origin).host;
+  return headers.origin === `http://${headers.host}` || (headers.origin === undefined && method === "GET");
 }
 
 function newSecret(): string {

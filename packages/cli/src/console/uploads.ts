@@ -6,29 +6,48 @@ const PATIENCE_MS = 30_000;
 
 interface Upload {
   request: IncomingMessage;
+  /** Its message is there, and takes the files before it first. */
+  awaited: () => void;
   /** Told when all of it was taken, or will not be. */
   done: (isTaken: boolean) => void;
 }
 
 export class Uploads {
   readonly #here = new Map<string, Upload>();
+  /** Those whose message is there. */
+  readonly #named = new Set<string>();
   readonly #awaited = new Map<string, (upload: Upload | undefined) => void>();
 
   /** Resolves when somebody has taken all of what this request brings. @returns false if nobody does */
   bring(id: string, request: IncomingMessage): Promise<boolean> {
     return new Promise((resolve) => {
-      const timer = setTimeout(() => done(false), PATIENCE_MS);
+      let timer: NodeJS.Timeout | undefined;
+      if (!this.#named.has(id)) timer = setTimeout(() => done(false), PATIENCE_MS);
       const done = (isTaken: boolean): void => {
         clearTimeout(timer);
         this.#here.delete(id);
         resolve(isTaken);
       };
-      const upload = { request, done };
+      const upload = { request, awaited: () => clearTimeout(timer), done };
       request.once("close", () => done(request.complete));
       const awaited = this.#awaited.get(id);
       if (awaited === undefined) this.#here.set(id, upload);
       else awaited(upload);
     });
+  }
+
+  /** Uploads that a message will take, one after another: until it is over none of them waits in vain. @returns how it is over */
+  expect(ids: readonly string[]): () => void {
+    for (const id of ids) {
+      this.#named.add(id);
+      this.#here.get(id)?.awaited();
+    }
+    return () => {
+      for (const id of ids) {
+        this.#named.delete(id);
+        this.#here.get(id)?.done(false);
+      }
+    };
   }
 
   /** The bytes of an upload, which may not have begun yet. */

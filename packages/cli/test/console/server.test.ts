@@ -1,5 +1,5 @@
 /** Who may ask the console, and who may not: by bare HTTP, as programs and pages of others would ask. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { request, type IncomingHttpHeaders, type RequestOptions } from "node:http";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -22,7 +22,7 @@ describe("the console's server", () => {
   beforeAll(async () => {
     const back = new AgentsBack({ list: async () => new Map() });
     server = await serveConsole(back, new PageFiles({ "/index.html": "<!doctype html>", "/a.js": "1" }));
-    origin = new URL(server.origin);
+    origin = new URL(server.origins[0]);
   });
   afterAll(() => server[Symbol.asyncDispose]());
 
@@ -48,8 +48,8 @@ describe("the console's server", () => {
     });
   }
   const post = (path: string, headers: Record<string, string>, body = '{"given":{}}') =>
-    ask(path, { method: "POST", headers: { origin: server.origin, ...headers } }, body);
-  const enter = async (code = server.link().split("#")[1] ?? "") => {
+    ask(path, { method: "POST", headers: { origin: server.origins[0], ...headers } }, body);
+  const enter = async (code = (server.links()[0] ?? "").split("#")[1] ?? "") => {
     const { status, body } = await post("/api/session", {}, JSON.stringify({ code }));
     return { status, token: (JSON.parse(body) as { token?: string }).token };
   };
@@ -76,12 +76,13 @@ describe("the console's server", () => {
   });
 
   test("[C-4] takes a code once, and gives another one for the next tab", async () => {
-    const code = server.link().split("#")[1] ?? "";
+    const code = (server.links()[0] ?? "").split("#")[1] ?? "";
     expect(code.length).toBeGreaterThanOrEqual(43);
     expect((await enter(code)).status).toBe(200);
     expect((await enter(code)).status).toBe(401);
-    expect(server.link()).not.toContain(code);
-    for (const wrong of ["", "x", code.toLowerCase(), server.link()]) expect((await enter(wrong)).status).toBe(401);
+    expect(server.links()[0] ?? "").not.toContain(code);
+    for (const wrong of ["", "x", code.toLowerCase(), server.links()[0] ?? ""])
+      expect((await enter(wrong)).status).toBe(401);
   });
 
   test("[C-1] refuses what a page of another origin asks, and lets it read nothing", async () => {
@@ -106,6 +107,47 @@ describe("the console's server", () => {
     expect((await ask("/api/agents", { method: "OPTIONS", headers: { origin: "https://evil.example" } })).status).toBe(
       403,
     );
+  });
+
+  test("[C-1] has a name that no console had before, beside its address", async () => {
+    const back = new AgentsBack({ list: async () => new Map() });
+    const page = new PageFiles({ "/index.html": "<!doctype html>" });
+    const names = new Set<string>();
+    for (let start = 0; start < 3; start++) {
+      await using another = await serveConsole(back, page);
+      const [own, address] = another.origins;
+      expect([own, address]).toEqual([
+        expect.stringMatching(/^http:\/\/[0-9a-f]{32}\.localhost:\d+$/),
+        expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
+      ]);
+      expect(another.links().map((link) => link.split("#")[0])).toEqual([`${own}/`, `${address}/`]);
+      names.add(own);
+    }
+    expect(names.size).toBe(3);
+  });
+
+  test("takes no more than a code of whoever has no token, nor waits long for that", { tags: ["long"] }, async () => {
+    const headers = { origin: server.origins[0] };
+    const long = await ask("/api/session", { method: "POST", headers }, JSON.stringify({ code: "x".repeat(5_000) }));
+    expect([long.status, JSON.parse(long.body)]).toEqual([
+      413,
+      { error: expect.objectContaining({ code: "too_large" }) },
+    ]);
+    const begun = request({
+      host: "127.0.0.1",
+      port: origin.port,
+      path: "/api/session",
+      method: "POST",
+      headers: { host: origin.host, ...headers, "content-length": "500" },
+    });
+    begun.on("error", () => {});
+    begun.write("{");
+    await new Promise((resolve) => begun.on("close", resolve));
+  });
+
+  test("lets nobody who fills what it remembers of an address keep its owner out", async () => {
+    const cookie = Array.from({ length: 100 }, (_, at) => `c${at}=${"x".repeat(4_000)}`).join("; ");
+    expect((await ask("/", { headers: { cookie } })).status).toBe(200);
   });
 
   test("[C-2] answers under its own name alone: a name that was made to lead here is refused", async () => {
@@ -179,7 +221,7 @@ describe("the console's server", () => {
     for (const method of ["toString", "__proto__", "constructor", "agents/x", ""])
       expect((await post(`/api/${method}`, { authorization })).status).toBe(404);
     for (const method of ["GET", "PUT", "DELETE", "HEAD"])
-      expect((await ask("/api/agents", { method, headers: { authorization, origin: server.origin } })).status).toBe(
+      expect((await ask("/api/agents", { method, headers: { authorization, origin: server.origins[0] } })).status).toBe(
         403,
       );
     expect((await ask("/", { method: "POST" })).status).toBe(403);
@@ -192,8 +234,8 @@ test("[C-3] only its owner can read the file that leads to the console, and it g
   const home = mkdtempSync(join(tmpdir(), "redirect "));
   {
     using file = new RedirectFile(home);
-    file.write("http://127.0.0.1:1/#one");
-    file.write("http://127.0.0.1:1/#two");
+    file.write(["http://127.0.0.1:1/#one"]);
+    file.write(["http://a.localhost:1/#two", "http://127.0.0.1:1/#two"]);
     expect([statSync(file.path).mode & 0o777, statSync(dirname(file.path)).mode & 0o777]).toEqual([0o600, 0o700]);
     expect(readFileSync(file.path, "utf8")).toContain("#two");
     expect(readFileSync(file.path, "utf8")).not.toContain("#one");
@@ -202,13 +244,16 @@ test("[C-3] only its owner can read the file that leads to the console, and it g
   rmSync(home, { recursive: true });
 });
 
-test("what a console that was killed has left goes with the next; what a running one has stays", () => {
+test("what a console that was killed has left goes with the next; what a running one has stays, and whatever is none of its", () => {
   const home = mkdtempSync(join(tmpdir(), "redirect "));
-  const [left, kept] = ["console-999999999-abc", `console-${process.ppid}-abc`].map((name) => join(home, name));
-  for (const folder of [left!, kept!]) mkdirSync(folder);
+  const kept = [`.console-${process.ppid}-abc`, "console-999999999-eu", "console-7-prod", ".console-999999998-full"];
+  for (const name of [...kept, ".console-999999999-abc"]) mkdirSync(join(home, name));
+  writeFileSync(join(home, ".console-999999999-abc", "console.html"), "");
+  writeFileSync(join(home, ".console-999999998-full", "notes"), "of somebody else");
   {
     using file = new RedirectFile(home);
-    expect(readdirSync(home).toSorted()).toEqual([basename(dirname(file.path)), basename(kept!)].toSorted());
+    expect(readdirSync(home).toSorted()).toEqual([basename(dirname(file.path)), ...kept].toSorted());
   }
+  expect(readdirSync(home).toSorted()).toEqual(kept.toSorted());
   rmSync(home, { recursive: true });
 });

@@ -1,5 +1,5 @@
 /** The console's port over agents of the SDK, wherever these live. */
-import type { Agent, FileToSend, LinkEvent } from "@aimessage/sdk";
+import type { Agent, FileToSend, IncomingFile, LinkEvent } from "@aimessage/sdk";
 import { readPairingLine } from "@aimessage/sdk";
 import { healthView } from "./health.ts";
 import { cameView, lineView, linesOf } from "./lines.ts";
@@ -14,13 +14,24 @@ const WAIT_MS = 10_000;
 const DAY_MS = 86_400_000;
 /** Changes of an agent that come together are told once. Milliseconds. */
 const GATHER_MS = 50;
+/** A link that has ended is tried again: its store may have been busy. Milliseconds. */
+const LINK_AGAIN_MS = 10_000;
 /** How long an agent that was registered or removed meanwhile goes unnoticed. Milliseconds. */
 const LOOK_MS = 2_000;
+
+/** The largest file that is given to a page. Bytes. */
+export const MOST_FILE_BYTES = 2 ** 31;
 
 /** Where agents are, opened. */
 export interface OpenAgents {
   /** All that there are now; of one that cannot be opened, why. */
   list(): Promise<ReadonlyMap<string, Agent | Problem>>;
+}
+
+/** What a link has said last, and why it has ended. */
+export interface FollowedLink {
+  last?: LinkEvent;
+  ended?: Problem;
 }
 
 /** Files as the SDK takes them. */
@@ -35,6 +46,7 @@ const answers: { [M in Exclude<Method, "agents">]: Answer<M> } = {
   conversations: conversationViews,
   lines: linesOf,
   whole: async (agent, { with: name, id }) => {
+    if (name === undefined) return { body: (await agent.message(id)).body };
     const [line] = await agent.conversations.some(name, [id]);
     if (line === undefined) throw gone(id);
     return { body: lineView(line, agent.username, true).body };
@@ -59,7 +71,7 @@ const answers: { [M in Exclude<Method, "agents">]: Answer<M> } = {
     return null;
   },
   todo: todoView,
-  shown: async (agent, { name }) => (await agent.requests.show(name)).map((message) => cameView(message)),
+  shown: async (agent, { name, whole }) => (await agent.requests.show(name)).map((message) => cameView(message, whole)),
   decide: async (agent, { name, as }) => {
     if (as === "accept") return { messages: await agent.requests.accept(name) };
     if (as === "refuse") return { messages: await agent.requests.refuse(name) };
@@ -77,10 +89,7 @@ const answers: { [M in Exclude<Method, "agents">]: Answer<M> } = {
   },
   contacts: async (agent) => (await agent.contacts()).map(contactView),
   contact: async (agent, { name, as, fingerprint }) => {
-    if (as === "trust")
-      return contactView(
-        await agent.trust(fingerprint === undefined ? name : `${name}#${fingerprint}`, { timeout: WAIT_MS }),
-      );
+    if (as === "trust") return contactView(await agent.trust(name, { timeout: WAIT_MS, shown: fingerprint }));
     if (as === "block" || as === "allow") return contactView(await agent[as](name));
     return contactView(await agent.setTier(name, as));
   },
@@ -134,7 +143,7 @@ const answers: { [M in Exclude<Method, "agents">]: Answer<M> } = {
 export class AgentsBack implements Pick<Back, "changes">, Disposable {
   readonly #agents: OpenAgents;
   /** What the links have said last, and how they are not followed any more. */
-  readonly #links = new Map<Agent, { last: LinkEvent | undefined }>();
+  readonly #links = new Map<Agent, FollowedLink>();
   readonly #listeners = new Set<(agent: string) => void>();
   readonly #ended = new AbortController();
 
@@ -157,25 +166,28 @@ export class AgentsBack implements Pick<Back, "changes">, Disposable {
       if (method === "agents") return (await this.#views()) as Answers[M];
       const answer = (answers as Record<Method, Answer<Method>>)[method];
       const asked = checked.data as Given<Method> & { agent: string };
-      return (await answer(await this.#agent(asked.agent), asked, more)) as Answers[M];
+      return (await answer(await this.agentOf(asked.agent), asked, more)) as Answers[M];
     } catch (error) {
       throw new BackError(problemOf(error));
     }
   }
 
   /** A file of a message that has come, in pieces; whole only if it ends without an error. @throws BackError; from the iteration what the SDK throws */
-  async stream(
-    { agent: name, id, index }: FileAsked,
-    signal?: AbortSignal,
-  ): Promise<{ stream: AsyncIterable<Uint8Array>; bytes: number }> {
+  async stream(asked: FileAsked, signal?: AbortSignal): Promise<{ stream: AsyncIterable<Uint8Array>; bytes: number }> {
     try {
-      const agent = await this.#agent(name);
-      const file = (await agent.message(id)).files[index];
-      if (file === undefined) throw gone(`${id}, file ${index}`);
-      return { stream: file.stream(signal === undefined ? {} : { signal }), bytes: file.bytes };
+      const file = await this.fileOf(asked);
+      const options = { maxBytes: MOST_FILE_BYTES, ...(signal === undefined ? {} : { signal }) };
+      return { stream: file.stream(options), bytes: file.bytes };
     } catch (error) {
       throw new BackError(problemOf(error));
     }
+  }
+
+  /** @throws BackError, or what the SDK throws */
+  protected async fileOf({ agent, id, index }: FileAsked): Promise<IncomingFile> {
+    const file = (await (await this.agentOf(agent)).message(id)).files[index];
+    if (file === undefined) throw gone(`${id}, file ${index}`);
+    return file;
   }
 
   async *changes(signal: AbortSignal): AsyncGenerator<string, void, undefined> {
@@ -214,12 +226,22 @@ export class AgentsBack implements Pick<Back, "changes">, Disposable {
     this.#ended.abort();
   }
 
-  /** Where no other process or page talks to the relay for it, this one does. What ends that is told of by the link's state. */
-  async #keepLink(agent: Agent): Promise<void> {
-    try {
-      for await (const news of agent.news({ signal: this.#ended.signal })) void news;
-    } catch {
-      // The page shows how its link stands.
+  /** Where no other process or page talks to the relay for it, this one does. */
+  async #keepLink(agent: Agent, link: FollowedLink, tell: () => void): Promise<void> {
+    const { signal } = this.#ended;
+    while (!signal.aborted) {
+      try {
+        for await (const news of agent.news({ signal })) void news;
+      } catch (error) {
+        if (signal.aborted) return;
+        const isNews = link.ended === undefined;
+        link.ended = problemOf(error);
+        if (isNews) tell();
+      }
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, LINK_AGAIN_MS);
+        signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+      });
     }
   }
 
@@ -228,15 +250,16 @@ export class AgentsBack implements Pick<Back, "changes">, Disposable {
     return Promise.all(
       Array.from(all, async ([name, agent]) => {
         if (isProblem(agent)) return unopened(name, agent);
-        return agentView(agent, linkView(this.#links.get(agent)?.last)).catch((error: unknown) =>
+        return agentView(name, agent, linkView(this.#links.get(agent))).catch((error: unknown) =>
           unopened(name, problemOf(error)),
         );
       }),
     );
   }
 
-  async #agent(name: string): Promise<Agent> {
-    const agent = (await this.#follow()).get(name);
+  /** @throws BackError */
+  protected async agentOf(name: string): Promise<Agent> {
+    const agent = (await this.#follow()).get(name.toLowerCase());
     if (agent === undefined) throw new BackError({ code: "not_registered", message: `there is no agent ${name} here` });
     if (isProblem(agent)) throw new BackError(agent);
     return agent;
@@ -247,17 +270,20 @@ export class AgentsBack implements Pick<Back, "changes">, Disposable {
     const all = await this.#agents.list();
     for (const [name, agent] of all) {
       if (isProblem(agent) || this.#links.has(agent)) continue;
-      const link: { last: LinkEvent | undefined } = { last: undefined };
+      const link: FollowedLink = {};
       this.#links.set(agent, link);
       const tell = (): void => {
         for (const listener of this.#listeners) listener(name);
       };
       agent.onChange(tell);
       agent.onLink((event) => {
+        const isNews =
+          link.ended !== undefined || event.state !== link.last?.state || event.detail !== link.last.detail;
         link.last = event;
-        tell();
+        delete link.ended;
+        if (isNews) tell();
       });
-      void this.#keepLink(agent);
+      void this.#keepLink(agent, link, tell);
     }
     return all;
   }

@@ -1,5 +1,5 @@
 /** Messages as the page shows them. */
-import type { Agent, Alert, DeadLetter, InboxEntry, Line, Message, SentEntry } from "@aimessage/sdk";
+import type { Agent, Alert, DeadLetter, InboxEntry, Line, Message, OutgoingFile, SentEntry } from "@aimessage/sdk";
 import type { FileView, LineView } from "./port.ts";
 
 /** Characters of a body, and lines, that are sent to the page unless more is asked for. */
@@ -8,6 +8,7 @@ const SHOWN_LINES = 60;
 /** Messages that are sent to the page at once; with whole bodies, which may be large, fewer. */
 export const PAGE = 100;
 const WHOLE_PAGE = 20;
+const GONE = "the text is kept no longer";
 /** Kinds of alerts that say themselves where they belong among messages. */
 const FROM_HEARD = "heard";
 
@@ -27,8 +28,10 @@ export async function linesOf(agent: Agent, { with: name, before, ids, whole = f
   const views = lines.map((line) => lineView(line, agent.username, whole));
   if (whole) return views;
   const from = lines.length < last ? 0 : (lines[0]?.at ?? 0);
-  const to = before === undefined ? Infinity : (lines.at(-1)?.at ?? 0);
-  const alerts = (await agent.alerts()).filter(({ contact, at }) => contact === name && at >= from && at <= to);
+  // What came between this page and the next one is told with this one.
+  const next = before === undefined ? [] : await agent.conversations.some(name, [before]);
+  const to = next[0]?.at ?? Infinity;
+  const alerts = (await agent.alerts()).filter(({ contact, at }) => contact === name && at >= from && at < to);
   return [...views, ...alerts.map(alertView)].sort((a, b) => a.at - b.at);
 }
 
@@ -38,11 +41,12 @@ export function lineView(line: Line, own: string, whole = false): LineView {
 
 const nothing = { expectsReply: false, verified: false, tier: "unknown", human: false, files: [] } as const;
 
-function alertView({ at, kind, text }: Alert): LineView {
+function alertView({ at, kind, text, about }: Alert): LineView {
   return {
     ...nothing,
     kind: "alert",
-    id: `${kind} ${at}`,
+    // One that comes again is the same, at another time.
+    id: `${kind} ${about ?? text}`,
     at,
     from: FROM_HEARD,
     ...shown(text, true),
@@ -52,9 +56,9 @@ function alertView({ at, kind, text }: Alert): LineView {
 }
 
 function sentView(message: SentEntry, own: string, whole: boolean): LineView {
-  const { id, createdAt: at, state, reason, counts, expectsReply, replyTo, bytes, isKept, contentType } = message;
-  const files = (message.files ?? []).map(({ name, bytes, state, done }): FileView => ({ name, bytes, state, done }));
-  const instead = isKept ? noText(message.body, bytes, contentType) : "the text is kept no longer";
+  const { id, createdAt: at, state, reason, hint, counts, expectsReply, replyTo, human, bytes, isKept } = message;
+  const files = (message.files ?? []).map(sentFile);
+  const instead = isKept ? noText(message.body, bytes, message.contentType) : GONE;
   return {
     ...nothing,
     kind: "sent",
@@ -65,21 +69,27 @@ function sentView(message: SentEntry, own: string, whole: boolean): LineView {
     ...(instead === undefined ? {} : { instead }),
     state,
     ...(reason === undefined ? {} : { reason }),
+    ...(hint === undefined ? {} : { hint }),
     ...(counts === undefined ? {} : { counts }),
     expectsReply,
+    human,
     ...(replyTo === undefined ? {} : { replyTo }),
     files,
   };
 }
 
-export function cameView(message: Message & Partial<Pick<InboxEntry, "state" | "reason">>, whole = false): LineView {
-  const { id, receivedAt: at, from, bytes, contentType, expectsReply, replyTo, verified, trust, human } = message;
-  const { state = "waits", reason } = message;
+export function cameView(
+  message: Message & Partial<Pick<InboxEntry, "state" | "reason">> & { isKept?: boolean },
+  whole = false,
+): LineView {
+  const { id, peerId, receivedAt: at, from, bytes, contentType, expectsReply, replyTo, verified, human } = message;
+  const { state = "waits", reason, isKept = true } = message;
   const files = message.files.map(({ name, bytes }): FileView => ({ name, bytes }));
-  const instead = noText(message.body, bytes, contentType);
+  const instead = isKept ? noText(message.body, bytes, contentType) : GONE;
   return {
     kind: "came",
     id,
+    peerId,
     at,
     from,
     ...shown(message.body, whole),
@@ -89,10 +99,15 @@ export function cameView(message: Message & Partial<Pick<InboxEntry, "state" | "
     expectsReply,
     ...(replyTo === undefined ? {} : { replyTo }),
     verified,
-    tier: trust,
+    tier: message.trust,
     human,
     files,
   };
+}
+
+/** A file that was sent, and how far it is. */
+export function sentFile({ name, bytes, state, done, reason }: OutgoingFile): FileView {
+  return { name, bytes, state, done, ...(reason === undefined ? {} : { reason }) };
 }
 
 export function deadView(letter: DeadLetter): LineView {

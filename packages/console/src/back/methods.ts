@@ -18,7 +18,8 @@ export const methods = {
     ids: z.optional(z.array(Id).check(z.maxLength(500))),
     whole: z.optional(z.boolean()),
   }),
-  whole: of({ with: Name, id: Id }),
+  /** The text of a message: without `with` one that waits, or was given up. */
+  whole: of({ with: z.optional(Name), id: Id }),
   /** A message, or with `asks` a question whose reply is a message of the conversation. */
   send: of({ to: Name, body: Body, asks: z.optional(z.boolean()) }),
   /** To a message that has come, which is handled by that. */
@@ -26,7 +27,7 @@ export const methods = {
   settle: of({ id: Id, as: z.enum(["handled", "failed"]), reason: z.optional(z.string().check(z.maxLength(500))) }),
   todo: of({}),
   /** What a stranger has sent that waits for consent. */
-  shown: of({ name: Name }),
+  shown: of({ name: Name, whole: z.optional(z.boolean()) }),
   decide: of({ name: Name, as: z.enum(["accept", "refuse", "block", "release"]) }),
   dead: of({ id: Id, as: z.enum(["redeliver", "discard"]) }),
   outbox: of({ id: Id, as: z.enum(["retry", "discard"]) }),

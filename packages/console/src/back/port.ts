@@ -22,7 +22,8 @@ export interface AgentView {
   dead: number;
   /** Requests, invitations, changed keys and pairings: what only the owner can decide. */
   decisions: number;
-  link: { state: "connected" | "reconnecting" | "waiting" | "unknown"; detail: string };
+  /** `ended`, with its problem: there will be none, as when another device has taken the agent over. */
+  link: { state: "connected" | "reconnecting" | "waiting" | "unknown" | "ended"; detail: string; problem?: Problem };
   problem?: Problem;
 }
 
@@ -42,15 +43,18 @@ export type Tier = "unknown" | "known" | "verified" | "trusted";
 export interface FileView {
   name: string;
   bytes: number;
-  /** Of a file that was sent: how far it is. */
+  /** Of a file that was sent: how far it is, and why no further. */
   state?: string;
   done?: number;
+  reason?: string;
 }
 
 /** A message, or an alert where it came. */
 export interface LineView {
   kind: "came" | "sent" | "alert";
   id: string;
+  /** Of a message that has come: what its sender calls it. */
+  peerId?: string;
   at: number;
   from: string;
   body: string;
@@ -60,9 +64,12 @@ export interface LineView {
   instead?: string;
   state: string;
   reason?: string;
+  /** Of a message that will never be handled: what to do. */
+  hint?: string;
   /** Of a message to a group: how many of how many have it, and have handled it. */
   counts?: { all: number; received: number; handled: number; failed: number };
   expectsReply: boolean;
+  /** What it answers: the `id` of a message that was sent, or the `peerId` of one that came. */
   replyTo?: string;
   verified: boolean;
   tier: Tier;
@@ -97,7 +104,9 @@ export interface TodoView {
   dead: LineView[];
   changed: ContactView[];
   pairings: PairingView[];
-  outbox: { id: string; to: string; at: number; state: string; reason?: string; files: FileView[] }[];
+  /** What has not left, and how many have left and are not handled yet. */
+  outbox: { id: string; to: string; at: number; reason?: string; files: FileView[] }[];
+  away: number;
 }
 
 export interface PairingView {

@@ -1,14 +1,16 @@
 /** Agents, contacts, groups and what waits for a person, as the page shows them. */
-import type { Agent, Contact, Group, LinkEvent, Request } from "@aimessage/sdk";
-import { cameView, deadView } from "./lines.ts";
+import type { Agent, Contact, Group, Request } from "@aimessage/sdk";
+import type { FollowedLink } from "./agents-back.ts";
+import { cameView, deadView, sentFile } from "./lines.ts";
 import type { AgentView, ContactView, ConversationView, GroupView, TodoView } from "./port.ts";
 
-/** Letters that are shown at once, and messages that wait among which questions are looked for. */
+/** Letters that are shown at once, and questions. */
 const SHOWN = 100;
 /** Parts of To do that wait for a decision. */
 const DECISIONS = ["requests", "guarded", "invitations", "changed", "pairings"] as const;
 
-export async function agentView(agent: Agent, link: AgentView["link"]): Promise<AgentView> {
+/** @param name By which it is asked for: not as its owner may have written it */
+export async function agentView(name: string, agent: Agent, link: AgentView["link"]): Promise<AgentView> {
   const [stuck, pending, unread, dead, decisions] = await Promise.all([
     agent.outbox.waiting(),
     // Of these only the number is wanted.
@@ -18,7 +20,7 @@ export async function agentView(agent: Agent, link: AgentView["link"]): Promise<
     decisionsOf(agent),
   ]);
   return {
-    name: agent.username,
+    name,
     unread,
     questions: pending.length,
     stuck,
@@ -28,9 +30,10 @@ export async function agentView(agent: Agent, link: AgentView["link"]): Promise<
   };
 }
 
-/** How the link of an agent stands, by what it has said last. */
-export function linkView(event: LinkEvent | undefined): AgentView["link"] {
-  return event === undefined ? { state: "unknown", detail: "" } : { state: event.state, detail: event.detail };
+/** How the link of an agent stands. */
+export function linkView({ last, ended }: FollowedLink = {}): AgentView["link"] {
+  if (ended !== undefined) return { state: "ended", detail: ended.message, problem: ended };
+  return last === undefined ? { state: "unknown", detail: "" } : { state: last.state, detail: last.detail };
 }
 
 /** What only the owner can decide. */
@@ -53,9 +56,8 @@ async function decisionsOf(agent: Agent): Promise<Pick<TodoView, (typeof DECISIO
   };
 }
 
-/** Among the messages that have waited longest. */
-async function openQuestions(agent: Agent, bodies: boolean) {
-  return (await agent.pending({ limit: SHOWN, bodies })).filter(({ expectsReply }) => expectsReply);
+function openQuestions(agent: Agent, bodies: boolean) {
+  return agent.pending({ limit: SHOWN, bodies, expectsReply: true });
 }
 
 export async function conversationViews(agent: Agent): Promise<ConversationView[]> {
@@ -73,7 +75,10 @@ export async function conversationViews(agent: Agent): Promise<ConversationView[
   // Whoever was never written to can be.
   const there = new Set(views.map(({ with: name }) => name));
   const empty = [
-    ...contacts.map(({ username, verified }) => ({ with: username, verified })),
+    // Of whoever waits for consent To do tells.
+    ...contacts
+      .filter(({ tier }) => tier !== "unknown")
+      .map(({ username, verified }) => ({ with: username, verified })),
     ...groups.filter(({ state }) => state === "active").map(({ name }) => ({ with: `@${name}`, verified: false })),
   ];
   for (const each of empty)
@@ -88,18 +93,19 @@ export async function todoView(agent: Agent): Promise<TodoView> {
     agent.deadLetters.list(),
     agent.outbox.list(),
   ]);
+  const waiting = outbox.filter(({ state }) => state === "queued");
   return {
     ...decisions,
     questions: questions.map((question) => cameView(question)),
     dead: dead.slice(-SHOWN).map(deadView),
-    outbox: outbox.slice(0, SHOWN).map(({ id, to, createdAt: at, state, reason, files = [] }) => ({
+    outbox: waiting.slice(0, SHOWN).map(({ id, to, createdAt: at, reason, files = [] }) => ({
       id,
       to,
       at,
-      state,
       ...(reason === undefined ? {} : { reason }),
-      files: files.map(({ name, bytes, state, done }) => ({ name, bytes, state, done })),
+      files: files.map(sentFile),
     })),
+    away: outbox.length - waiting.length,
   };
 }
 

@@ -1,5 +1,6 @@
 /** The page: agents at the left, one view of one of them beside. */
 import type { ComponentType, JSX, TargetedMouseEvent } from "preact";
+import { useEffect } from "preact/hooks";
 import type { AgentView } from "../back/port.ts";
 import { ProblemBox } from "./parts/problem.tsx";
 import { LinkDialog } from "./parts/text.tsx";
@@ -27,6 +28,9 @@ export function App(): JSX.Element {
   const shown = agent.value;
   const { view } = route.value;
   const { title } = view === "place" ? { title: "Agents in this browser" } : views[view];
+  const unread = agents.value?.reduce((sum, each) => sum + each.unread, 0) ?? 0;
+  const heading = `${unread > 0 ? `(${unread}) ` : ""}${shown === undefined ? title : `${shown.name}: ${title}`} - AI Message`;
+  useEffect(() => void (document.title = heading), [heading]);
   return (
     <div class={`app ${route.value.view === "talk" && route.value.with !== undefined ? "deep" : ""}`}>
       <a class="skip" href="#main" onClick={(event) => skip(event)}>
@@ -34,14 +38,17 @@ export function App(): JSX.Element {
       </a>
       <Agents />
       <main id="main" tabIndex={-1} aria-label={shown === undefined ? title : `${shown.name}: ${title}`}>
-        {outage.value !== undefined && <ProblemBox problem={outage.value} />}
-        {problem.value !== undefined && (
-          <ProblemBox problem={problem.value}>
-            <button type="button" class="quiet" onClick={() => (problem.value = undefined)}>
-              Close
-            </button>
-          </ProblemBox>
-        )}
+        <div class="notices">
+          {outage.value !== undefined && <ProblemBox problem={outage.value} />}
+          {shown?.link.problem !== undefined && <ProblemBox problem={shown.link.problem} />}
+          {problem.value !== undefined && (
+            <ProblemBox problem={problem.value}>
+              <button type="button" class="quiet" onClick={() => (problem.value = undefined)}>
+                Close
+              </button>
+            </ProblemBox>
+          )}
+        </div>
         <Content />
       </main>
       <LinkDialog />
@@ -98,11 +105,15 @@ function One({ agent: each }: { agent: AgentView }): JSX.Element {
         <LinkDot agent={each} />
       </h2>
       <p class="counts">
-        <Count of={each.unread} word="unread" />
-        <Count of={each.questions} word="asked" />
-        <Count of={each.stuck} word="stuck" />
-        <Count of={each.dead} word="dead" />
-        <Count of={each.decisions} word="to decide" />
+        <Count
+          of={each.unread}
+          word="unread"
+          means="Came, and nobody has handled them yet: neither a program nor you"
+        />
+        <Count of={each.questions} word="asked" means="Of the unread ones: they expect a reply" />
+        <Count of={each.stuck} word="stuck" means="Sent, and not at the relay yet" />
+        <Count of={each.dead} word="dead" means="Came, and a program here has given them up" />
+        <Count of={each.decisions} word="to decide" means="Requests, invitations, changed keys and pairings" />
       </p>
       {isCurrent && each.problem === undefined && (
         <ul>
@@ -124,9 +135,9 @@ function One({ agent: each }: { agent: AgentView }): JSX.Element {
   );
 }
 
-function Count({ of, word }: { of: number; word: string }): JSX.Element | null {
+function Count({ of, word, means }: { of: number; word: string; means: string }): JSX.Element | null {
   return of === 0 ? null : (
-    <span>
+    <span title={means}>
       {of} {word}
     </span>
   );
@@ -137,11 +148,10 @@ const LINKS: Record<AgentView["link"]["state"], string> = {
   reconnecting: "no way to its relay",
   waiting: "another process talks to its relay",
   unknown: "its link is not known yet",
+  ended: "its link has ended",
 };
 
 function LinkDot({ agent: { link, problem: why } }: { agent: AgentView }): JSX.Element {
   const text = why === undefined ? LINKS[link.state] : "cannot be opened";
-  return (
-    <span class={`dot ${why === undefined ? link.state : "reconnecting"}`} role="img" aria-label={text} title={text} />
-  );
+  return <span class={`dot ${why === undefined ? link.state : "ended"}`} role="img" aria-label={text} title={text} />;
 }

@@ -12,12 +12,16 @@ await open(async () => {
       message: "this page is not served securely, so that it can keep no keys",
       hint: "open it by https://, or by http://localhost",
     });
-  const agents = new BrowserAgents(`${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws`);
+  // Whoever serves the page is the relay, or says which one is.
+  const told = document.querySelector<HTMLMetaElement>('meta[name="relay"]')?.content;
+  const agents = new BrowserAgents(told ?? `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws`);
   place.value = {
+    relay: told,
     isKept: await navigator.storage.persisted(),
     register: (name, invite) => agents.register(name, invite),
     restore: (sealed, passphrase) => agents.restore(sealed, passphrase),
     backup: (name, passphrase) => agents.backup(name, passphrase),
+    remove: (name) => agents.remove(name),
   };
   return new BrowserBack(agents);
 });

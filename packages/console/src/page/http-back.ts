@@ -9,14 +9,19 @@ import {
   type Method,
   type Problem,
 } from "../back/port.ts";
+import { sharedChanges } from "./shared-changes.ts";
 
 /** Where this tab has its token; another tab has another one. */
 const TOKEN = "aimessage token";
 /** Nothing was heard of the server for so long, though it says something sooner. Milliseconds. */
 const SILENT_MS = 40_000;
+/** The code of a console that is over, for this tab for good. */
+const ENDED = "ended";
 
 export class HttpBack implements Back {
   readonly #token: string;
+  /** The console has ended. Whoever has its port now is told nothing. */
+  #isOver = false;
 
   private constructor(token: string) {
     this.#token = token;
@@ -45,32 +50,59 @@ export class HttpBack implements Back {
     const uploads = files.map((file) => ({ file, id: crypto.randomUUID() }));
     const named = uploads.map(({ id, file: { name, type } }) => ({ id, name, type }));
     const answered = this.#fetch(`/api/${method}`, { body: JSON.stringify({ given, files: named }) });
-    // What the message says of them is heard from its own answer.
-    for (const upload of uploads) void this.#upload(upload);
-    return ((await answerOf(await answered)) as { answer: Answers[M] }).answer;
+    const over = new AbortController();
+    // What the message says of them is heard from its own answer, and then nobody takes any more of them.
+    for (const upload of uploads) void this.#upload(upload, over.signal);
+    try {
+      return ((await answerOf(await answered)) as { answer: Answers[M] }).answer;
+    } finally {
+      over.abort();
+    }
   }
 
   async file(asked: FileAsked): Promise<Blob> {
     const response = await this.#fetch("/api/file", { body: JSON.stringify(asked) });
     if (!response.ok) await answerOf(response);
-    return response.blob().catch(away);
+    return response.blob().catch(() => {
+      throw new BackError({
+        code: "bad_file",
+        message: "the file broke off before it was whole",
+        hint: "it may not be what its sender has described, or the relay or the console has gone: try it again",
+      });
+    });
   }
 
-  async *changes(signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+  changes(signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+    return this.#untilItEnds(sharedChanges((until) => this.#changes(until), signal));
+  }
+
+  async *#untilItEnds(changes: AsyncIterable<string>): AsyncGenerator<string, void, undefined> {
+    try {
+      yield* changes;
+    } catch (error) {
+      if (error instanceof BackError && error.code === ENDED) {
+        this.#isOver = true;
+        sessionStorage.removeItem(TOKEN);
+      }
+      throw error;
+    }
+  }
+
+  async *#changes(signal: AbortSignal): AsyncGenerator<string, void, undefined> {
     const silence = new AbortController();
     const until = AbortSignal.any([signal, silence.signal]);
-    const response = await this.#fetch("/api/changes", { method: "GET", signal: until });
+    const response = await this.#fetch("/api/changes", { method: "GET", signal: until }).catch(overOr);
     if (!response.ok) await answerOf(response);
-    if (response.body === null) away(undefined);
+    if (response.body === null) overOr(undefined);
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
       const timer = setTimeout(() => silence.abort(), SILENT_MS);
       const { done, value = "" } = await reader
         .read()
-        .catch(away)
+        .catch(overOr)
         .finally(() => clearTimeout(timer));
-      if (done) break;
+      if (done) overOr(undefined);
       const lines = (rest + value).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines) {
@@ -80,14 +112,21 @@ export class HttpBack implements Back {
     }
   }
 
-  async #upload({ file: { blob }, id }: { file: FileGiven; id: string }): Promise<void> {
-    await this.#fetch(`/api/upload?id=${id}`, { body: blob }).catch(() => undefined);
+  async #upload({ file: { blob }, id }: { file: FileGiven; id: string }, signal: AbortSignal): Promise<void> {
+    await this.#fetch(`/api/upload?id=${id}`, { body: blob, signal }).catch(() => undefined);
   }
 
   async #fetch(path: string, init: RequestInit): Promise<Response> {
+    if (this.#isOver) overOr(undefined);
     const headers = { authorization: `Bearer ${this.#token}` };
     return fetch(path, { method: "POST", ...init, headers, cache: "no-store", credentials: "omit" }).catch(away);
   }
+}
+
+/** Of the connection that is always there: when the console's end closes it, that has ended. A port that is free then may be another's. */
+function overOr(cause: unknown): never {
+  if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
+  throw new BackError({ code: ENDED, message: "the console has ended", hint: "run: aimessage console" });
 }
 
 function away(cause: unknown): never {

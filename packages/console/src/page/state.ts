@@ -1,14 +1,15 @@
 /** What the page knows, and where in it one is. */
 import { computed, effect, signal } from "@preact/signals";
-import { type AgentView, type Back, BackError, type Problem } from "../back/port.ts";
+import type { AgentView, Back, Problem } from "../back/port.ts";
 
 export type View = "talk" | "todo" | "verify" | "groups" | "search" | "health" | "place";
 
-/** Which agent, which view, and in conversations with whom. */
+/** Which agent, which view, and in conversations with whom, and which message there. */
 export interface Route {
   agent: string | undefined;
   view: View;
   with: string | undefined;
+  at: string | undefined;
 }
 
 const VIEWS: readonly string[] = ["talk", "todo", "verify", "groups", "search", "health", "place"];
@@ -19,9 +20,12 @@ const AGAIN_MS = 1_000;
 export interface Place {
   /** Whether the browser has promised to keep what is stored. */
   isKept: boolean | undefined;
+  /** The URL of the relay, where another one than who serves the page. */
+  relay: string | undefined;
   register: (name: string, invite: string | undefined) => Promise<boolean>;
-  restore: (sealed: string, passphrase: string) => Promise<string>;
+  restore: (sealed: string, passphrase: string) => Promise<{ name: string; isKept: boolean }>;
   backup: (name: string, passphrase: string) => Promise<string>;
+  remove: (name: string) => Promise<void>;
 }
 export const place = signal<Place | undefined>(undefined);
 
@@ -41,11 +45,12 @@ export const revision = signal(0);
 export const agent = computed(() => agents.value?.find(({ name }) => name === route.value.agent));
 
 function routeOf(hash: string): Route {
-  const [, name = "", view = "", who = ""] = hash.split("/").map((part) => decode(part.replace(/^#/, "")));
+  const [, name = "", view = "", who = "", at = ""] = hash.split("/").map((part) => decode(part.replace(/^#/, "")));
   return {
-    agent: name === "" ? undefined : name,
+    agent: name === "" ? undefined : name.toLowerCase(),
     view: VIEWS.includes(view) ? (view as View) : "talk",
     with: who === "" ? undefined : who,
+    at: at === "" ? undefined : at,
   };
 }
 
@@ -58,8 +63,14 @@ function decode(text: string): string {
 }
 
 /** The address of a place in the page. */
-export function hrefOf({ agent: name = route.value.agent, view, with: who }: Partial<Route> & { view: View }): string {
-  return `#/${[name ?? "", view, ...(who === undefined ? [] : [who])].map(encodeURIComponent).join("/")}`;
+export function hrefOf({
+  agent: name = route.value.agent,
+  view,
+  with: who,
+  at,
+}: Partial<Route> & { view: View }): string {
+  const parts = [name ?? "", view, who, at].filter((part) => part !== undefined);
+  return `#/${parts.map(encodeURIComponent).join("/")}`;
 }
 
 export function go(to: Partial<Route> & { view: View }): void {
@@ -79,9 +90,14 @@ export async function attempt<T>(work: () => Promise<T>): Promise<T | undefined>
 }
 
 export function explained(error: unknown): Problem {
-  if (error instanceof BackError)
-    return { code: error.code, message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) };
-  return { code: "internal", message: error instanceof Error ? error.message : String(error) };
+  if (!(error instanceof Error)) return { code: "internal", message: String(error) };
+  // Of the port, or of the SDK, which has the same fields.
+  const { code, hint, message } = error as Error & { code?: unknown; hint?: unknown };
+  return {
+    code: typeof code === "string" ? code : "internal",
+    message,
+    ...(typeof hint === "string" ? { hint } : {}),
+  };
 }
 
 /** Begins: follows addresses, and what changes. */
@@ -102,12 +118,17 @@ export async function start(from: Back): Promise<void> {
         if (name === "" || name === route.value.agent) revision.value += 1;
         await refresh(from);
       }
-      outage.value = { code: "away", message: "the console has ended", hint: "run: aimessage console" };
     } catch (error) {
       outage.value = explained(error);
+      if (outage.value.code === "ended") return;
     }
     await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
   }
+}
+
+/** The same once more is to be heard once more. */
+function announce(text: string): void {
+  announced.value = announced.peek() === text ? `${text}\u200b` : text;
 }
 
 /** Looks anew which agents there are. */
@@ -125,6 +146,6 @@ async function refresh(from: Back): Promise<void> {
     location.replace(hrefOf({ agent: only.name, view: "talk" }));
   for (const { name, unread } of now) {
     const more = unread - (before.get(name)?.unread ?? unread);
-    if (more > 0) announced.value = `${name}: ${more === 1 ? "a new message" : `${more} new messages`}`;
+    if (more > 0) announce(`${name}: ${more === 1 ? "a new message" : `${more} new messages`}`);
   }
 }

@@ -120,6 +120,7 @@ describe.runIf(hasChromium)("aimessage-server --console", () => {
   test("makes a backup that opens on the command line's side, and takes one of that", { tags: ["long"] }, async () => {
     await register("alice");
     await page.getByLabel("Passphrase of the backup").fill(PASSPHRASE);
+    await page.getByLabel("The same passphrase again").fill(PASSPHRASE);
     const loading = page.waitForEvent("download");
     await page.getByRole("button", { name: "Download a backup" }).click();
     const sealed = readFileSync(await (await loading).path(), "utf8");

@@ -6,9 +6,12 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { Agent } from "@aimessage/sdk/node";
 import type { Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { files } from "@aimessage/console/page";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { hostileBodies } from "../../../cli/test/doors/hostile-bodies.ts";
+import { builtCli } from "../../../../test/built.ts";
 import { hasChromium } from "../../../../test/chromium.ts";
+import { freePort, Program } from "../../../../test/processes/processes.ts";
 import { eventually } from "../../../../test/waiting.ts";
 import { ConsoleWorld, goTo } from "./world.ts";
 
@@ -109,7 +112,7 @@ describe.runIf(hasChromium)("the console, against others", () => {
         document.documentElement.scrollWidth > document.documentElement.clientWidth,
         document.title,
       ]);
-      expect(made).toEqual([0, false, "AI Message console"]);
+      expect(made).toEqual([0, false, expect.stringMatching(/^(\(\d+\) )?\w+: [\w ]+ - AI Message$/)]);
       const own = new URL(page.url()).origin;
       expect(requests.filter((url) => !url.startsWith(own))).toEqual([]);
       expect([dialogs, await violations(), world.complaints]).toEqual([0, [], []]);
@@ -203,6 +206,72 @@ describe.runIf(hasChromium)("the console, against others", () => {
     const alice = await world.beside("alice");
     expect((await alice.conversations.list()).length).toBe(before);
     expect(await alice.conversations.search("stolen")).toEqual([]);
+  });
+
+  /** Another console of the same home, opened in a tab. */
+  async function another(...more: string[]): Promise<{ tab: Page; program: Program; port: number }> {
+    const program = new Program([builtCli(), "console", "--no-open", "--json", "--home", world.home, ...more]);
+    onTestFinished(() => program.end("SIGTERM"));
+    program.start();
+    const line = await eventually("it says where it is", () => program.lines.at(-1));
+    const { url, file } = JSON.parse(line) as { url: string; file: string };
+    const tab = await world.chromium.visit(`file://${file}`);
+    onTestFinished(() => tab.close());
+    await tab.getByRole("navigation", { name: "Agents" }).getByText("alice").waitFor();
+    return { tab, program, port: Number(new URL(url).port) };
+  }
+
+  test("[C-1] whoever had its port before has no part in it, whatever the browser has kept of that", async () => {
+    const port = await freePort();
+    const before = createServer((request, response) => {
+      response.setHeader("cache-control", "max-age=31536000, immutable");
+      const isPage = request.url === "/";
+      response.setHeader("content-type", isPage ? "text/html" : "text/javascript");
+      if (isPage) response.end('<!doctype html><script type="module" src="/register.js"></script>');
+      else if (request.url === "/register.js")
+        response.end(
+          "await navigator.serviceWorker.register('/sw.js'); await navigator.serviceWorker.ready; document.title = 'ready'",
+        );
+      else if (request.url === "/sw.js")
+        response.end(
+          "onfetch = (event) => event.respondWith(new Response('<!doctype html><h1>not the console</h1>', { headers: { 'content-type': 'text/html' } }))",
+        );
+      else response.end("document.body.textContent = 'not the console'");
+    });
+    before.listen(port, "127.0.0.1");
+    const visitor = await world.chromium.visit(`http://127.0.0.1:${port}/`);
+    await visitor.waitForFunction(() => document.title === "ready");
+    await visitor.evaluate(
+      (paths) => Promise.all(paths.map((path) => fetch(path, { cache: "force-cache" }))),
+      Object.keys(files),
+    );
+    await visitor.close();
+    before.closeAllConnections();
+    await new Promise((resolve) => before.close(resolve));
+    const { tab } = await another("--port", `${port}`);
+    expect(await tab.evaluate(() => navigator.serviceWorker.controller)).toBeNull();
+    expect(new URL(tab.url()).host).toMatch(new RegExp(`^[0-9a-f]{32}\\.localhost:${port}$`));
+  });
+
+  test("[C-4] a tab ends with its console: whoever has the port then is told nothing", async () => {
+    const { tab, program, port } = await another();
+    await goTo(tab, "alice", "talk", "mallory");
+    const field = tab.getByRole("textbox", { name: "Message to mallory" });
+    await field.fill("half-typed");
+    const told: string[] = [];
+    const after = createServer((request, response) => {
+      told.push(`${request.method} ${request.url} ${request.headers.authorization ?? ""}`);
+      response.end('{"answer":[]}');
+    });
+    onTestFinished(() => void after.close());
+    await program.end("SIGKILL");
+    after.listen(port, "127.0.0.1");
+    await tab.getByRole("alert").getByText("the console has ended").waitFor();
+    await field.press("Enter");
+    await goTo(tab, "alice", "verify");
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    expect(told).toEqual([]);
+    expect(await tab.evaluate(() => Object.values(sessionStorage))).toEqual([]);
   });
 
   test("[C-4] a link that was used, or a tab without one, is told how to get another", async () => {

@@ -2,10 +2,17 @@ import { join } from "node:path";
 import { SqliteStore } from "@aimessage/sdk/node";
 import type { ConsoleWorld } from "./world.ts";
 
+const begin = Date.now() - 3_600_000;
+
 /** Has an agent of the console's home have so many handled messages of somebody, as if they had come a while ago. */
-export async function plantMessages(world: ConsoleWorld, agent: string, from: string, count: number): Promise<void> {
+export async function plantMessages(
+  world: ConsoleWorld,
+  agent: string,
+  from: string,
+  count: number,
+  timeOf = (at: number) => begin + at,
+): Promise<void> {
   await using store = await SqliteStore.open(join(world.home, agent));
-  const begin = Date.now() - 3_600_000;
   await store.write(async (tx) => {
     const first = Number((await tx.get("meta/next-in")) ?? "1");
     for (let at = 0; at < count; at++) {
@@ -17,12 +24,12 @@ export async function plantMessages(world: ConsoleWorld, agent: string, from: st
         from,
         from_name: from,
         content_type: "text/plain",
-        sent_at: begin + at,
-        received_at: begin + at,
+        sent_at: timeOf(at),
+        received_at: timeOf(at),
         offline: false,
         verified: false,
         state: "handled",
-        settled_at: begin + at,
+        settled_at: timeOf(at),
       };
       await tx.put(`in/${key}`, JSON.stringify(row));
       await tx.put(`in-body/${key}`, `message ${at}${at % 7 === 0 ? "\nwith a second line\nand a third" : ""}`);

@@ -18,6 +18,11 @@ import { setStanding, standingOf } from "../trust/standing.ts";
 import type { ContactRecord, OutboxRecord } from "../records/tables.ts";
 import type { Wait } from "./waiting.ts";
 
+export interface TrustOptions extends Wait {
+  /** The fingerprint that the owner was shown, and has not compared with anything: another one is not accepted, and this one is not verified by it. */
+  shown?: string | undefined;
+}
+
 /** Another agent, as this one knows it. */
 export interface Contact {
   username: string;
@@ -125,9 +130,10 @@ export class AddressBook {
     });
   }
 
-  async trust(username: string, expected: string | undefined, wait: Wait | undefined): Promise<Contact> {
+  async trust(username: string, compared: string | undefined, options: TrustOptions = {}): Promise<Contact> {
     this.#refuseSelf(username);
-    const certificate = await this.#certificate(username, wait);
+    const expected = compared ?? options.shown;
+    const certificate = await this.#certificate(username, options);
     const shown = await fingerprint(username, certificate.identityKey);
     const before = await this.#store.read((tx) => get(tx, "contact/", username));
     if (expected !== undefined && shown !== expected) {
@@ -137,14 +143,14 @@ export class AddressBook {
     const key = toBase64(certificate.identityKey);
     const same = before?.identity_key === key;
     const seen = before?.stopped !== undefined && before.new_identity_key === key;
-    if (before !== undefined && !seen && (same || expected === undefined)) {
+    if (before !== undefined && !seen && (same || compared === undefined)) {
       // The owner has seen nothing that trust could accept; what it shows now goes the way of every certificate.
       await this.#meet(username, certificate);
       const contact = await this.#change(
         username,
         (record) => {
           if (record.stopped !== undefined) throw stoppedError(record.stopped, username);
-          return { ...record, verified: record.verified || expected !== undefined };
+          return { ...record, verified: record.verified || compared !== undefined };
         },
         { accepts: false },
       );
@@ -153,7 +159,7 @@ export class AddressBook {
     }
     const after = await this.#store.write(async (tx) => {
       const pinnedAt = same && before !== undefined ? before.pinned_at : await behindAllGroups(tx, username);
-      const verified = expected !== undefined || (same && before.verified);
+      const verified = compared !== undefined || (same && before.verified);
       const record = {
         ...pin(username, certificate, pinnedAt),
         verified,

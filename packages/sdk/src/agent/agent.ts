@@ -3,7 +3,7 @@ import type { GroupCrypto } from "../crypto/mls/group.ts";
 import { fingerprint, formatFingerprint } from "../crypto/identity.ts";
 import { usernameKey } from "../protocol/index.ts";
 import type { ClientStore, LinkHolder } from "../store/store.ts";
-import { AddressBook, type Contact } from "./address-book.ts";
+import { AddressBook, type Contact, type TrustOptions } from "./address-book.ts";
 import { parseAddress, parseName } from "./address.ts";
 import { followAlerts } from "../trust/alerts.ts";
 import { check } from "./arguments.ts";
@@ -256,7 +256,7 @@ export class Agent implements AsyncDisposable {
    */
   async pending(options: PendingOptions = {}): ReturnType<typeof listPending> {
     check("pending", options, "options");
-    return listPending(this.#store, this.username, options, this.#link.hasJumped);
+    return listPending(this.#store, this.username, options, this.#link.hasJumped, this.conversations);
   }
 
   /** Messages that have come and wait for a handler. */
@@ -279,10 +279,10 @@ export class Agent implements AsyncDisposable {
     return this.#book.find(parseName(username));
   }
 
-  /** Accepts what a stopped contact shows now; with `NAME#FINGERPRINT` only if it matches. */
-  async trust(address: string, wait?: Wait): Promise<Contact> {
-    const { username, fingerprint: expected } = parseAddress(address);
-    return this.#book.trust(username, expected, wait);
+  /** Accepts what a stopped contact shows now; with `NAME#FINGERPRINT`, which the owner has compared, only if it matches. */
+  async trust(address: string, options?: TrustOptions): Promise<Contact> {
+    const { username, fingerprint: compared } = parseAddress(address);
+    return this.#book.trust(username, compared, options);
   }
 
   async block(username: string): Promise<Contact> {

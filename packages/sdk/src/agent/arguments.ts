@@ -114,6 +114,7 @@ const kinds = {
     from: optional(Text),
     limit: optional(Whole),
     bodies: optional(z.boolean()),
+    expectsReply: optional(z.literal(true)),
   }),
   follow: z.object({ id: optional(Text), signal: optional(Signal) }),
 };

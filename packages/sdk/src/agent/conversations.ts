@@ -10,7 +10,7 @@ import { parseName } from "./address.ts";
 import { check } from "./arguments.ts";
 import { type InboxEntry, readEntry } from "./message.ts";
 import { findTeam } from "./team-lookup.ts";
-import { type MessageStatus, statusOf } from "./sent.ts";
+import { type MessageStatus, statusOf, whyNever } from "./sent.ts";
 
 /** Rows that are read at once where all of them are. */
 const PAGE = 500;
@@ -27,12 +27,19 @@ export interface SentEntry extends MessageStatus {
   contentType: string;
   replyTo?: string;
   expectsReply: boolean;
+  /** A person has written it. */
+  human: boolean;
+  /** Of one that will never be handled: what to do. */
+  hint?: string;
   /** Of a message to a group: how many it is for, and how many of them are how far. */
   counts?: { all: number; received: number; handled: number; failed: number };
 }
 
 /** One message of a conversation. `at`: our clock, Unix milliseconds. */
-export type Line = { at: number } & ({ own: false; message: InboxEntry } | { own: true; message: SentEntry });
+export type Line = { at: number } & (
+  | { own: false; message: InboxEntry & { isKept: boolean } }
+  | { own: true; message: SentEntry }
+);
 
 export interface Conversation {
   /** A contact's name, or `@GROUP`. */
@@ -89,6 +96,8 @@ export class Conversations {
   /** By contact, or by `@KEY` of a group; in the order of time. */
   readonly #places = new Map<string, Place[]>();
   readonly #ofInbox = new Map<number, string>();
+  /** Of the inbox, those whose senders wait for a reply. */
+  readonly #asking = new Set<number>();
   #lastIn = "";
   #lastOut = "";
   #reading: Promise<void> = Promise.resolve();
@@ -165,6 +174,12 @@ export class Conversations {
     return found;
   }
 
+  /** Which rows of the inbox expect a reply, handled or not. */
+  async asking(): Promise<ReadonlySet<number>> {
+    await this.#catchUp();
+    return this.#asking;
+  }
+
   /** What went through it since a time (Unix milliseconds), in no order. */
   async passed(since: number): Promise<Passed[]> {
     await this.#catchUp();
@@ -219,6 +234,7 @@ export class Conversations {
       if (row === undefined) continue;
       const who = row.team === undefined ? row.from : teamAddress(row.team);
       this.#ofInbox.set(row.seq, who);
+      if (row.expects_reply === true) this.#asking.add(row.seq);
       add(who, { at: row.received_at, own: false, seq: row.seq, id: row.local_id });
     }
     for await (const [key, value] of rowsUnder(tx, "out/", this.#lastOut || undefined, PAGE)) {
@@ -246,7 +262,9 @@ async function teamByName(tx: ReadTransaction, name: string): Promise<{ key: str
 
 async function readCame(tx: ReadTransaction, seq: number, own: string): Promise<Omit<Line, "at"> | undefined> {
   const row = await find(tx, "in/", pad(seq));
-  return row === undefined ? undefined : { own: false, message: await readEntry(tx, row, own) };
+  if (row === undefined) return undefined;
+  const isKept = (await tx.get(`in-body/${pad(seq)}`)) !== undefined;
+  return { own: false, message: { ...(await readEntry(tx, row, own)), isKept } };
 }
 
 async function readSent(tx: ReadTransaction, seq: number): Promise<Omit<Line, "at"> | undefined> {
@@ -263,9 +281,17 @@ async function readSent(tx: ReadTransaction, seq: number): Promise<Omit<Line, "a
     contentType: row.content_type,
     ...(row.reply_to === undefined ? {} : { replyTo: row.reply_to }),
     expectsReply: row.expects_reply === true,
+    human: row.human === true,
+    ...wayOutOf(row),
     ...(recipients === undefined ? {} : { counts: countsOf(recipients) }),
   };
   return { own: true, message };
+}
+
+function wayOutOf(row: OutboxRecord): { hint?: string } {
+  if (row.state !== "failed" && row.state !== "refused" && row.state !== "expired") return {};
+  const { hint } = whyNever(row);
+  return hint === undefined ? {} : { hint };
 }
 
 function countsOf({

@@ -3,6 +3,7 @@ import { find, list, pad, rowsUnder } from "../records/records.ts";
 import type { InboxRecord } from "../records/tables.ts";
 import type { ClientStore } from "../store/store.ts";
 import { parseName } from "./address.ts";
+import type { Conversations } from "./conversations.ts";
 import { type InboxEntry, readEntry, rowByLocalId } from "./message.ts";
 import { endIfLate, lateness } from "./settling.ts";
 import { idMeantBy } from "./short-ids.ts";
@@ -23,6 +24,8 @@ export interface PendingOptions {
   limit?: number | undefined;
   /** False: each body is empty, and not read, since many of them may be large. */
   bodies?: boolean | undefined;
+  /** Only those whose senders wait for a reply. */
+  expectsReply?: true | undefined;
 }
 
 /** Which messages of the inbox are looked at. */
@@ -65,15 +68,18 @@ export async function inboxIdOf(store: ClientStore, typed: string): Promise<stri
 export async function listPending(
   store: ClientStore,
   to: string,
-  { after, from, limit = 32, bodies = true }: PendingOptions,
+  { after, from, limit = 32, bodies = true, expectsReply }: PendingOptions,
   hasJumped: () => boolean,
+  conversations: Conversations,
 ): Promise<Pending[]> {
+  const among = expectsReply === true ? await conversations.asking() : undefined;
   const sender = from === undefined ? undefined : parseName(from);
   const late: InboxRecord[] = [];
   const found = await store.read(async (tx) => {
     const begun = after === undefined ? undefined : `unhandled/${pad((await rowByLocalId(tx, after)).seq)}`;
     const entries: Pending[] = [];
     for await (const [key] of rowsUnder(tx, "unhandled/", begun)) {
+      if (among?.has(Number(key.slice("unhandled/".length))) === false) continue;
       const row = await find(tx, "in/", key.slice("unhandled/".length));
       // A reply is for its asker.
       if (row === undefined || row.answers !== undefined || (sender !== undefined && row.from !== sender)) continue;

@@ -28,6 +28,7 @@ import { SqliteStore } from "./sqlite-store.ts";
 import { nodeTransport } from "./transport.ts";
 
 export * from "../index.ts";
+export { serverUrl } from "../agent/server-url.ts";
 export { checkNewPassphrase, newPassphrase } from "../agent/new-passphrase.ts";
 export { idMeantBy } from "../agent/short-ids.ts";
 export { FilesRoot } from "./files-root.ts";

@@ -1,5 +1,6 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { attempt } from "../state.ts";
 
 interface Props {
@@ -16,6 +17,15 @@ interface Props {
 export function ActButton({ children, act, sure, quiet = false, label }: Props): JSX.Element {
   const isBusy = useSignal(false);
   const isAsking = useSignal(false);
+  const button = useRef<HTMLButtonElement>(null);
+  const yes = useRef<HTMLButtonElement>(null);
+  const wasAsking = useRef(false);
+  // Once: whatever is drawn anew meanwhile must not take the focus from where somebody types.
+  useEffect(() => {
+    if (isAsking.value) yes.current?.focus();
+    else if (wasAsking.current) button.current?.focus();
+    wasAsking.current = isAsking.value;
+  }, [isAsking.value]);
   const run = async (): Promise<void> => {
     isAsking.value = false;
     if (isBusy.value) return;
@@ -25,9 +35,18 @@ export function ActButton({ children, act, sure, quiet = false, label }: Props):
   };
   if (isAsking.value)
     return (
-      <span class="row" role="group" aria-label={sure}>
+      <span
+        class="row"
+        role="group"
+        aria-label={sure}
+        onKeyDown={(event) => {
+          if (event.key !== "Escape") return;
+          event.preventDefault();
+          isAsking.value = false;
+        }}
+      >
         <span>{sure}</span>
-        <button type="button" onClick={() => void run()} ref={(button) => button?.focus()}>
+        <button type="button" onClick={() => void run()} ref={yes}>
           Yes
         </button>
         <button type="button" class="quiet" onClick={() => (isAsking.value = false)}>
@@ -38,8 +57,10 @@ export function ActButton({ children, act, sure, quiet = false, label }: Props):
   return (
     <button
       type="button"
+      ref={button}
       class={quiet ? "quiet" : ""}
-      disabled={isBusy.value}
+      // One that is disabled would lose the focus.
+      aria-disabled={isBusy.value}
       aria-label={label}
       onClick={() => (sure === undefined ? void run() : (isAsking.value = true))}
     >

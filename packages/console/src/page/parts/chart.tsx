@@ -8,11 +8,13 @@ interface Props {
   hours: readonly Hour[];
   values: readonly { name: string; of: (hour: Hour) => number | undefined }[];
   written: (value: number) => string;
+  /** Stands before the highest value. */
+  upTo: string;
 }
 
 const [WIDTH, HEIGHT] = [24, 6];
 
-export function Chart({ hours, values, written }: Props): JSX.Element {
+export function Chart({ hours, values, written, upTo }: Props): JSX.Element {
   const most = Math.max(1, ...hours.flatMap((hour) => values.map(({ of }) => of(hour) ?? 0)));
   const isEmpty = hours.every((hour) => values.every(({ of }) => (of(hour) ?? 0) === 0));
   if (isEmpty) return <p class="empty">Nothing yet.</p>;
@@ -43,7 +45,7 @@ export function Chart({ hours, values, written }: Props): JSX.Element {
             <span class={`key bar${index}`} aria-hidden="true" /> {name}{" "}
           </span>
         ))}
-        up to {written(most)} an hour
+        {upTo} {written(most)}
       </figcaption>
       <details>
         <summary>As a table</summary>

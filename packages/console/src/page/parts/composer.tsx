@@ -11,25 +11,30 @@ interface Props {
   to: string;
   /** The message that it answers. */
   answers: LineView | undefined;
-  onDone: () => void;
+  /** @param sent The id of what was sent, if something was */
+  onDone: (sent?: string) => void;
 }
 
 /** What was begun and not sent, by agent and recipient: another look must not lose it. */
-const drafts = new Map<string, string>();
+const drafts = new Map<string, { text: string; files: File[] }>();
 
 export function Composer({ agent, to, answers, onDone }: Props): JSX.Element {
   const key = `${agent} ${to}`;
-  const text = useSignal(drafts.get(key) ?? "");
-  const files = useSignal<File[]>([]);
+  const draft = drafts.get(key);
+  const text = useSignal(draft?.text ?? "");
+  const files = useSignal<File[]>(draft?.files ?? []);
   const asks = useSignal(false);
   const isSending = useSignal(false);
   const field = useRef<HTMLTextAreaElement>(null);
   const picker = useRef<HTMLInputElement>(null);
+  const shown = useRef(key);
+  shown.current = key;
   useEffect(() => {
-    text.value = drafts.get(key) ?? "";
-    files.value = [];
+    text.value = drafts.get(key)?.text ?? "";
+    files.value = drafts.get(key)?.files ?? [];
     asks.value = false;
   }, [key]);
+  const keep = (): void => void drafts.set(key, { text: text.value, files: files.value });
   useEffect(() => {
     if (answers !== undefined) field.current?.focus();
   }, [answers?.id]);
@@ -37,19 +42,24 @@ export function Composer({ agent, to, answers, onDone }: Props): JSX.Element {
     const from = back.value;
     if (isSending.value || from === undefined || (text.value === "" && files.value.length === 0)) return;
     isSending.value = true;
-    const given = files.value.map((file) => ({ name: file.name, type: file.type, blob: file }));
+    const [body, chosen] = [text.value, files.value];
+    const given = chosen.map((file) => ({ name: file.name, type: file.type, blob: file }));
     const sent = await attempt(() =>
       answers === undefined
-        ? from.call("send", { agent, to, body: text.value, ...(asks.value ? { asks: true } : {}) }, given)
-        : from.call("reply", { agent, id: answers.id, body: text.value }, given),
+        ? from.call("send", { agent, to, body, ...(asks.value ? { asks: true } : {}) }, given)
+        : from.call("reply", { agent, id: answers.id, body }, given),
     );
     isSending.value = false;
     if (sent === undefined) return;
-    drafts.delete(key);
-    text.value = "";
-    files.value = [];
+    // Whatever was typed meanwhile, or in another conversation, stays.
+    const { text: typed = "", files: left = [] } = drafts.get(key) ?? {};
+    const next = { text: typed === body ? "" : typed, files: left.filter((file) => !chosen.includes(file)) };
+    drafts.set(key, next);
+    if (shown.current !== key) return;
+    text.value = next.text;
+    files.value = next.files;
     asks.value = false;
-    onDone();
+    onDone(sent.id);
   };
   const onKeyDown = (event: TargetedKeyboardEvent<HTMLTextAreaElement>): void => {
     if (event.key === "Escape") {
@@ -73,12 +83,13 @@ export function Composer({ agent, to, answers, onDone }: Props): JSX.Element {
       onDrop={(event) => {
         event.preventDefault();
         files.value = [...files.value, ...(event.dataTransfer?.files ?? [])];
+        keep();
       }}
     >
       {answers !== undefined && (
         <p class="answers">
           Reply to: <bdi>{answers.body.slice(0, 120)}</bdi>
-          <button type="button" class="quiet" onClick={onDone}>
+          <button type="button" class="quiet" onClick={() => onDone()}>
             Not a reply
           </button>
         </p>
@@ -93,20 +104,23 @@ export function Composer({ agent, to, answers, onDone }: Props): JSX.Element {
         value={text.value}
         onInput={(event) => {
           text.value = event.currentTarget.value;
-          drafts.set(key, text.value);
+          keep();
         }}
         onKeyDown={onKeyDown}
       />
       {files.value.length > 0 && (
         <ul class="files">
-          {files.value.map((file) => (
-            <li key={file.name}>
+          {files.value.map((file, at) => (
+            <li key={at}>
               <bdi>{visible(file.name)}</bdi> ({size(file.size)})
               <button
                 type="button"
                 class="quiet"
                 aria-label={`Leave out: ${visible(file.name)}`}
-                onClick={() => (files.value = files.value.filter((other) => other !== file))}
+                onClick={() => {
+                  files.value = files.value.filter((other) => other !== file);
+                  keep();
+                }}
               >
                 Leave out
               </button>
@@ -125,6 +139,7 @@ export function Composer({ agent, to, answers, onDone }: Props): JSX.Element {
           hidden
           onChange={(event) => {
             files.value = [...files.value, ...(event.currentTarget.files ?? [])];
+            keep();
             event.currentTarget.value = "";
           }}
         />

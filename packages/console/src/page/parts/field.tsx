@@ -1,5 +1,5 @@
 import type { Signal } from "@preact/signals";
-import type { ComponentChildren, JSX } from "preact";
+import type { ComponentChildren, JSX, TargetedKeyboardEvent } from "preact";
 
 interface Props {
   /** For those who do not see what stands around it. */
@@ -18,11 +18,18 @@ export function Field({ label, of, ...more }: Props): JSX.Element {
   );
 }
 
-/** Fields and the buttons that belong to them, in a row. */
+/** Fields and the buttons that belong to them, in a row. Enter does what the first button does. */
 export function Fields({ label, children }: { label?: string; children: ComponentChildren }): JSX.Element {
   return (
-    <form class="row" aria-label={label} onSubmit={(event) => event.preventDefault()}>
+    <form class="row" aria-label={label} onSubmit={(event) => event.preventDefault()} onKeyDown={onKeyDown}>
       {children}
     </form>
   );
+}
+
+function onKeyDown(event: TargetedKeyboardEvent<HTMLFormElement>): void {
+  const isTyped = event.target instanceof HTMLInputElement && event.target.type !== "file";
+  if (event.key !== "Enter" || event.isComposing || !isTyped) return;
+  event.preventDefault();
+  event.currentTarget.querySelector("button")?.click();
 }

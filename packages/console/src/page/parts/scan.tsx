@@ -19,9 +19,17 @@ export function Scan({ onFound }: { onFound: (text: string) => void }): JSX.Elem
   useEffect(() => {
     let stream: MediaStream | undefined;
     let timer: number | undefined;
+    let isOver = false;
+    const end = (): void => {
+      isOver = true;
+      clearInterval(timer);
+      for (const track of stream?.getTracks() ?? []) track.stop();
+    };
+    if (!isOn.value) return undefined;
     void attempt(async () => {
-      if (!isOn.value) return;
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
+      // It may have been asked for longer than it is wanted.
+      if (isOver) return end();
       const picture = video.current;
       if (picture === null || BarcodeDetector === undefined) return;
       picture.srcObject = stream;
@@ -34,10 +42,7 @@ export function Scan({ onFound }: { onFound: (text: string) => void }): JSX.Elem
         onFound(found.rawValue);
       }, LOOK_MS);
     });
-    return () => {
-      clearInterval(timer);
-      for (const track of stream?.getTracks() ?? []) track.stop();
-    };
+    return end;
   }, [isOn.value]);
   if (typeof BarcodeDetector === "undefined" || navigator.mediaDevices === undefined) return null;
   return (

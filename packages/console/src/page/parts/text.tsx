@@ -47,11 +47,10 @@ export function LinkDialog(): JSX.Element | null {
     if (url !== undefined) dialog.current?.showModal();
   }, [url]);
   if (url === undefined) return null;
-  const close = (): void => {
-    target.value = undefined;
-  };
+  // Its own way to close gives the focus back.
+  const close = (): void => dialog.current?.close();
   return (
-    <dialog ref={dialog} onClose={close} aria-labelledby="follow">
+    <dialog ref={dialog} onClose={() => (target.value = undefined)} aria-labelledby="follow">
       <h2 id="follow">Open {url.host}?</h2>
       <p class="mono cut">{url.href.slice(0, 500)}</p>
       <p>The link was written by somebody else. It is opened in another tab, which is not told where it came from.</p>

@@ -59,15 +59,15 @@ export function WindowList<T>({ items, keyOf, row, label, shown, onBeginning }: 
     element.scrollTop = to;
     own.current = element.scrollTop;
   };
+  const at = shown === undefined ? -1 : items.findIndex((item) => keyOf(item) === shown);
   useLayoutEffect(() => {
-    const at = items.findIndex((item) => keyOf(item) === shown);
     const element = box.current;
     if (shown === undefined || at === -1 || element === null) return;
     const [from, to] = [tops[at] ?? 0, tops[at + 1] ?? 0];
     if (from >= element.scrollTop && to <= element.scrollTop + element.clientHeight) return;
     isAtEnd.current = false;
     anchor.current = { key: shown, by: -NEAR };
-  }, [shown]);
+  }, [shown, at === -1]);
   useLayoutEffect(() => {
     const element = box.current;
     if (element === null) return;

@@ -33,8 +33,15 @@ export function many(count: number, one: string, more = `${one}s`): string {
   return `${count} ${count === 1 ? one : more}`;
 }
 
-/** What a state means, as somebody would say it who does not know the word. */
-export const STATES: Record<string, string> = {
+/** How far a file is that was sent. */
+export const FILE_STATES: Record<string, string> = {
+  up: "sent",
+  fetched: "saved by the other side",
+  failed: "not sent",
+};
+
+/** What a state of a message that was sent means, as somebody would say it who does not know the word. */
+const STATES: Record<string, string> = {
   queued: "It waits here, and is sent when the relay can be reached.",
   stored: "It is on the relay's disk. The other side has not got it yet.",
   received: "The other side has it, decrypted and on its disk. Nobody has handled it yet.",
@@ -42,10 +49,22 @@ export const STATES: Record<string, string> = {
   expired: "Its time was over before it was handled.",
   refused: "It was refused, and is not delivered.",
   failed: "It was not delivered, or the other side has given it up.",
-  unhandled: "It waits for somebody to handle it here.",
 };
 
-/** Names and names of files: what cannot be seen, or turns the direction of what stands beside it, is shown as a dot. */
+/** And of one that has come. */
+const STATES_HERE: Record<string, string> = {
+  unhandled: "It waits for somebody to handle it here.",
+  handled: "It was handled here, and its sender has been told.",
+  failed: "It was given up here, and its sender has been told.",
+};
+
+export function meaningOf(kind: string, state: string): string {
+  return (kind === "came" ? STATES_HERE : STATES)[state] ?? state;
+}
+
+/** Names and names of files: what cannot be seen, or turns the direction of what stands beside it, is shown as a dot; spaces of all kinds as one. */
 export function visible(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "\u00b7");
+  return text
+    .replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u2800\u115f\u1160\u3164\uffa0]/gu, "\u00b7")
+    .replaceAll(/\p{Zs}+/gu, " ");
 }

@@ -47,7 +47,7 @@ function Founding({ agent }: { agent: string }): JSX.Element {
 }
 
 function One({ agent, group }: { agent: string; group: GroupView }): JSX.Element {
-  const { name, about, members, isAdmin, isLapsed, state } = group;
+  const { name, about, members, isAdmin, isLapsed, state, inviter = "somebody" } = group;
   const added = useSignal("");
   const change = (as: Given<"group">["as"], names?: string[]) => async () =>
     back.value?.call("group", { agent, group: name, as, ...(names === undefined ? {} : { names }) });
@@ -58,7 +58,11 @@ function One({ agent, group }: { agent: string; group: GroupView }): JSX.Element
       </h3>
       {about !== "" && <Text text={about} />}
       <p>
-        {state === "active" ? many(members.length, "member") : state}
+        {state === "active"
+          ? many(members.length, "member")
+          : state === "invited"
+            ? `${inviter} has added ${agent}: ${many(members.length, "member")}`
+            : "is being founded"}
         {isLapsed && ", which this agent cannot follow until a member takes it in again"}
       </p>
       {state === "active" && <Members agent={agent} group={group} change={change} />}
@@ -77,7 +81,17 @@ function One({ agent, group }: { agent: string; group: GroupView }): JSX.Element
             </ActButton>
           </Fields>
         )}
-        {state !== "founding" && (
+        {state === "invited" && (
+          <>
+            <ActButton label={`Join @${name}`} act={change("accept")}>
+              Join
+            </ActButton>
+            <ActButton quiet label={`Decline @${name}`} act={change("refuse")}>
+              Decline
+            </ActButton>
+          </>
+        )}
+        {state === "active" && (
           <ActButton quiet label={`Leave @${name}`} sure={`Leave @${name}?`} act={change("leave")}>
             Leave
           </ActButton>

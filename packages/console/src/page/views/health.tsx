@@ -5,7 +5,7 @@ import { Chart } from "../parts/chart.tsx";
 import { ProblemBox } from "../parts/problem.tsx";
 import { Text } from "../parts/text.tsx";
 import { useAsked } from "../parts/use-asked.ts";
-import { milliseconds, size, when } from "../parts/words.ts";
+import { milliseconds, size, visible, when } from "../parts/words.ts";
 import { agent as shown } from "../state.ts";
 
 /** To look asks the relay, which is written down and so a change of its own. Milliseconds. */
@@ -52,6 +52,7 @@ function All({ health: { checks, hours, limits, versions, alerts } }: { health: 
             { name: "sent", of: ({ sent }) => sent },
           ]}
           written={String}
+          upTo="in each hour, at most"
         />
         <h3>From send to handled</h3>
         <p class="meta">
@@ -65,6 +66,7 @@ function All({ health: { checks, hours, limits, versions, alerts } }: { health: 
             { name: "p95", of: ({ p95 }) => p95 },
           ]}
           written={milliseconds}
+          upTo="by the hour in which it was sent, at most"
         />
       </section>
       {alerts.length > 0 && (
@@ -88,7 +90,7 @@ function All({ health: { checks, hours, limits, versions, alerts } }: { health: 
         <dl class="facts">
           {[...Object.entries(limits), ...Object.entries(versions)].map(([name, value]) => (
             <div key={name}>
-              <dt>{name.replaceAll("_", " ")}</dt>
+              <dt>{name.replace(/_(?:ms|bytes)$/, "").replaceAll("_", " ")}</dt>
               <dd>{written(name, value)}</dd>
             </div>
           ))}
@@ -99,7 +101,7 @@ function All({ health: { checks, hours, limits, versions, alerts } }: { health: 
 }
 
 function written(name: string, value: number | string): string {
-  if (typeof value === "string") return value;
-  if (name.endsWith("_bytes")) return size(value);
+  if (typeof value === "string") return visible(value);
+  if (name.includes("bytes")) return size(value);
   return name.endsWith("_ms") ? milliseconds(value) : value.toLocaleString();
 }

@@ -2,9 +2,9 @@
 import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { ActButton } from "../parts/act-button.tsx";
-import { download } from "../parts/message-line.tsx";
+import { download } from "../parts/files.tsx";
 import { Field, Fields } from "../parts/field.tsx";
-import { go, place, refreshAgents, route } from "../state.ts";
+import { agent, go, place, refreshAgents } from "../state.ts";
 
 export function Place(): JSX.Element | null {
   const here = place.value;
@@ -15,7 +15,15 @@ export function Place(): JSX.Element | null {
       <p>
         Keys are made and kept here, by this browser, for the pages of {location.host}. Whoever serves them could serve
         a page that reads them: use one of somebody whom you trust with that.
+        {/^(localhost|127\.|\[::1\])/.test(location.hostname) &&
+          " That is also any program of this machine which has this port when what serves the page now does not run."}
       </p>
+      {here.relay !== undefined && (
+        <p>
+          Their relay is <code>{here.relay}</code>. It has to know this page: it is started with{" "}
+          <code>--origin {location.origin}</code>.
+        </p>
+      )}
       {here.isKept === false && (
         <p class="problem" role="alert">
           This browser has not promised to keep what pages store: when its disk gets full, or its data is cleared, the
@@ -23,8 +31,9 @@ export function Place(): JSX.Element | null {
         </p>
       )}
       <Register />
-      {route.value.agent !== undefined && <Backup agent={route.value.agent} />}
+      {agent.value !== undefined && <Backup key={agent.value.name} agent={agent.value.name} />}
       <Restore />
+      {agent.value !== undefined && <Removal agent={agent.value.name} />}
     </div>
   );
 }
@@ -53,11 +62,13 @@ function Register(): JSX.Element {
 }
 
 function Backup({ agent }: { agent: string }): JSX.Element {
-  const passphrase = useSignal("");
+  const [passphrase, again, said] = [useSignal(""), useSignal(""), useSignal("")];
   const make = async (): Promise<void> => {
+    if (passphrase.value !== again.value) throw new Error("the two passphrases are not the same");
     const sealed = await place.value?.backup(agent, passphrase.value);
     if (sealed !== undefined) download(new Blob([sealed], { type: "application/json" }), `${agent}.aimessage-backup`);
-    passphrase.value = "";
+    passphrase.value = again.value = "";
+    said.value = "The backup was given to the browser. Keep it where this browser's data is not.";
   };
   return (
     <section aria-label={`Backup of ${agent}`}>
@@ -67,9 +78,23 @@ function Backup({ agent }: { agent: string }): JSX.Element {
         restore.
       </p>
       <Fields>
-        <Field label="Passphrase of the backup" of={passphrase} type="password" autocomplete="new-password" />
+        <Field
+          label="Passphrase of the backup"
+          of={passphrase}
+          placeholder="A long passphrase"
+          type="password"
+          autocomplete="new-password"
+        />
+        <Field
+          label="The same passphrase again"
+          of={again}
+          placeholder="The same again"
+          type="password"
+          autocomplete="new-password"
+        />
         <ActButton act={make}>Download a backup</ActButton>
       </Fields>
+      <p role="status">{said.value}</p>
     </section>
   );
 }
@@ -79,10 +104,13 @@ function Restore(): JSX.Element {
   const file = useSignal<File | undefined>(undefined);
   const restore = async (): Promise<void> => {
     if (file.value === undefined) return;
-    const name = await place.value?.restore(await file.value.text(), passphrase.value);
+    const here = place.value;
+    if (here === undefined) return;
+    const { name, isKept } = await here.restore(await file.value.text(), passphrase.value);
+    place.value = { ...here, isKept };
     passphrase.value = "";
     await refreshAgents();
-    if (name !== undefined) go({ agent: name.toLowerCase(), view: "talk" });
+    go({ agent: name, view: "talk" });
   };
   return (
     <section aria-label="An agent of a backup">
@@ -97,11 +125,31 @@ function Restore(): JSX.Element {
         <Field
           label="Passphrase that the backup was made with"
           of={passphrase}
+          placeholder="Its passphrase"
           type="password"
           autocomplete="current-password"
         />
         <ActButton act={restore}>Restore</ActButton>
       </Fields>
+    </section>
+  );
+}
+
+function Removal({ agent: name }: { agent: string }): JSX.Element {
+  const remove = async (): Promise<void> => {
+    await place.value?.remove(name);
+    await refreshAgents();
+    go({ agent: "", view: "place" });
+  };
+  return (
+    <section aria-label={`Removal of ${name}`}>
+      <h3>Remove {name}</h3>
+      <p>At its relay, and all that it has in this browser. What others have sent and nobody has handled fails.</p>
+      <div class="row">
+        <ActButton quiet sure={`Remove ${name} for good?`} act={remove}>
+          Remove {name}
+        </ActButton>
+      </div>
     </section>
   );
 }

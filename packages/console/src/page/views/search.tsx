@@ -55,7 +55,7 @@ export function Search({ agent }: { agent: string }): JSX.Element {
       <ul class="found">
         {found.value?.map((each) => (
           <li key={`${each.own} ${each.id}`}>
-            <a href={hrefOf({ agent, view: "talk", with: each.with })}>
+            <a href={hrefOf({ agent, view: "talk", with: each.with, at: each.id })}>
               <span class="meta">
                 {each.own ? `To ${visible(each.with)}` : visible(each.with)}, {when(each.at)}
               </span>

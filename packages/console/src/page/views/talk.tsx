@@ -1,8 +1,9 @@
 /** Conversations: with whom, and one of them. */
-import { useSignal } from "@preact/signals";
+import { useComputed, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { LineView } from "../../back/port.ts";
+import { Capped } from "../parts/capped.tsx";
 import { Composer } from "../parts/composer.tsx";
 import { exportConversation, MessageLine } from "../parts/message-line.tsx";
 import { ProblemBox } from "../parts/problem.tsx";
@@ -11,6 +12,7 @@ import { WindowList } from "../parts/window-list.tsx";
 import { many, visible, when } from "../parts/words.ts";
 import { Field } from "../parts/field.tsx";
 import { followKeys, moveFocus } from "../keys.ts";
+import { caughtUp, drawn, type Held, NOTHING, withChanged, withOlder } from "../conversation.ts";
 import { attempt, back, go, hrefOf, route } from "../state.ts";
 
 /** Conversations, by which one moves. */
@@ -58,63 +60,83 @@ function Conversations({ agent, current }: { agent: string; current: string | un
       {problem !== undefined && <ProblemBox problem={problem} />}
       {all?.length === 0 && <p class="empty">Nobody was written to yet, and nobody has written.</p>}
       <ul>
-        {all?.map((each) => (
-          <li key={each.with}>
-            <a
-              href={hrefOf({ agent, view: "talk", with: each.with })}
-              aria-current={each.with === current ? "page" : undefined}
-            >
-              <strong>
-                <bdi>{visible(each.with)}</bdi>
-              </strong>
-              {each.stopped && <span class="tag stopped">key changed</span>}
-              {each.verified && <span class="tag verified">verified</span>}
-              <span class="meta">
-                {each.messages === 0 ? "no messages" : `${many(each.messages, "message")}, ${when(each.at)}`}
-              </span>
-              {each.unread > 0 && <span class="count">{each.unread} unread</span>}
-            </a>
-          </li>
-        ))}
+        <Capped
+          items={all ?? []}
+          row={(each) => (
+            <li key={each.with}>
+              <a
+                href={hrefOf({ agent, view: "talk", with: each.with })}
+                aria-current={each.with === current ? "page" : undefined}
+              >
+                <strong>
+                  <bdi>{visible(each.with)}</bdi>
+                </strong>
+                {each.stopped && <span class="tag stopped">key changed</span>}
+                {each.verified && <span class="tag verified">verified</span>}
+                <span class="meta">
+                  {each.messages === 0 ? "no messages" : `${many(each.messages, "message")}, ${when(each.at)}`}
+                </span>
+                {each.unread > 0 && <span class="count">{each.unread} unread</span>}
+              </a>
+            </li>
+          )}
+        />
       </ul>
     </nav>
   );
 }
 
 function Conversation({ agent, with: name }: { agent: string; with: string }): JSX.Element {
-  const lines = useSignal<LineView[]>([]);
-  const isWhole = useSignal(false);
+  const held = useSignal<Held>(NOTHING);
+  const isWhole = useRef(false);
   const isAsking = useRef(false);
   const current = useSignal<string | undefined>(undefined);
   const answers = useSignal<LineView | undefined>(undefined);
-  const { value: newest, problem } = useAsked(`lines ${agent} ${name}`, async (from) => {
-    const page = await from.call("lines", { agent, with: name });
-    const known = new Set(page.map(({ id }) => id));
+  const lines = useComputed(() => drawn(held.value));
+  const { problem } = useAsked(`lines ${agent} ${name}`, async (from) => {
+    const before = held.peek().messages;
+    const ask = (first: string | undefined) =>
+      from.call("lines", { agent, with: name, ...(first === undefined ? {} : { before: first }) });
+    held.value = await caughtUp(held.peek.bind(held), ask);
+    if (held.peek().messages[0]?.id !== before[0]?.id) isWhole.current = false;
     // What is not in the newest page may still have changed.
-    const open = lines.peek().filter(({ id, kind, state }) => kind !== "alert" && !known.has(id) && !isFinal(state));
-    const ids = open.slice(-500).map(({ id }) => id);
-    return ids.length === 0 ? page : [...(await from.call("lines", { agent, with: name, ids })), ...page];
+    const open = before.filter(({ state }) => !isFinal(state)).slice(-500);
+    const ids = open.map(({ id }) => id);
+    if (ids.length > 0) held.value = withChanged(held.peek(), await from.call("lines", { agent, with: name, ids }));
+    return true;
   });
-  useEffect(() => {
-    if (newest !== undefined) lines.value = merged(lines.peek(), newest);
-  }, [newest]);
-  const older = async (): Promise<void> => {
-    const first = lines.peek().find(({ kind }) => kind !== "alert");
+  /** @returns whether there was something */
+  const older = async (): Promise<boolean> => {
+    const [first] = held.peek().messages;
     const from = back.peek();
-    if (isAsking.current || isWhole.peek() || first === undefined || from === undefined) return;
+    if (isAsking.current || isWhole.current || first === undefined || from === undefined) return false;
     isAsking.current = true;
     const page = await attempt(() => from.call("lines", { agent, with: name, before: first.id }));
     isAsking.current = false;
-    if (page === undefined) return;
-    isWhole.value = page.length === 0;
-    if (page.length > 0) lines.value = merged(lines.peek(), page);
+    if (page === undefined) return false;
+    isWhole.current = page.length === 0;
+    held.value = withOlder(held.peek(), page);
+    return !isWhole.current;
   };
+  const { at: wanted } = route.value;
+  const isReady = lines.value.length > 0;
+  useEffect(() => {
+    if (wanted === undefined || !isReady) return;
+    void (async () => {
+      const isThere = (): boolean => held.peek().messages.some(({ id }) => id === wanted);
+      while (!isThere() && (await older()));
+      if (isThere()) current.value = wanted;
+    })();
+  }, [wanted, isReady]);
   const move = (by: number): void => {
     const all = lines.peek();
     const at = current.peek() === undefined ? all.length : all.findIndex(({ id }) => id === current.peek());
     const next = all[Math.max(0, Math.min(all.length - 1, at + by))];
     current.value = next?.id;
   };
+  const bodies = useComputed(
+    () => new Map(held.value.messages.map(({ id, peerId, body, instead }) => [peerId ?? id, instead ?? body])),
+  );
   const reply = (): void => {
     const all = lines.peek().filter(({ kind }) => kind === "came");
     answers.value = all.find(({ id }) => id === current.peek()) ?? all.at(-1);
@@ -144,6 +166,7 @@ function Conversation({ agent, with: name }: { agent: string; with: string }): J
         row={(line) => (
           <MessageLine
             line={line}
+            answers={line.replyTo === undefined ? undefined : bodies.value.get(line.replyTo)}
             agent={agent}
             with={name}
             isCurrent={line.id === current.value}
@@ -151,18 +174,20 @@ function Conversation({ agent, with: name }: { agent: string; with: string }): J
           />
         )}
       />
-      <Composer agent={agent} to={name} answers={answers.value} onDone={() => (answers.value = undefined)} />
+      <Composer
+        agent={agent}
+        to={name}
+        answers={answers.value}
+        onDone={(sent) => {
+          answers.value = undefined;
+          // Wherever one has scrolled to, what was sent is seen.
+          if (sent !== undefined && sent !== "") current.value = sent;
+        }}
+      />
     </section>
   );
 }
 
 function isFinal(state: string): boolean {
   return !["queued", "stored", "received", "unhandled"].includes(state);
-}
-
-/** Each once, as it was told last, by time. */
-function merged(before: readonly LineView[], now: readonly LineView[]): LineView[] {
-  const all = new Map(before.map((line) => [line.id, line]));
-  for (const line of now) all.set(line.id, line);
-  return [...all.values()].sort((a, b) => a.at - b.at);
 }

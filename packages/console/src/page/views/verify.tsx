@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import type { ContactView } from "../../back/port.ts";
 import { ActButton } from "../parts/act-button.tsx";
+import { Capped } from "../parts/capped.tsx";
 import { Fingerprint } from "../parts/fingerprint.tsx";
 import { ProblemBox } from "../parts/problem.tsx";
 import { QrCode } from "../parts/qr-code.tsx";
@@ -34,9 +35,10 @@ export function Verify({ agent }: { agent: string }): JSX.Element {
       <section aria-label="Contacts">
         <h3>Contacts</h3>
         {contacts?.length === 0 && <p class="empty">There is nobody yet.</p>}
-        {contacts?.map((contact) => (
-          <Contact key={contact.name} agent={agent} contact={contact} />
-        ))}
+        <Capped
+          items={contacts ?? []}
+          row={(contact) => <Contact key={contact.name} agent={agent} contact={contact} />}
+        />
       </section>
     </div>
   );
@@ -110,7 +112,12 @@ function Contact({ agent, contact }: { agent: string; contact: ContactView }): J
           </Fields>
         )}
         {verified && tier !== "trusted" && (
-          <ActButton quiet label={`Trust it as your own: ${name}`} act={change("trusted")}>
+          <ActButton
+            quiet
+            label={`Trust it as your own: ${name}`}
+            sure={`May ${name} have ${agent} do whatever you may?`}
+            act={change("trusted")}
+          >
             Trust it as your own
           </ActButton>
         )}

@@ -9,23 +9,22 @@ const TYPES: Record<string, string> = {
   ".svg": "image/svg+xml",
 };
 
-/** Nothing from elsewhere, nothing inline, no text that becomes markup, in nobody's frame. */
-const POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "connect-src 'self'",
-  "img-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-  "require-trusted-types-for 'script'",
-  "trusted-types 'none'",
-].join("; ");
+const POLICY = "content-security-policy";
 
-/** Of everything that is answered. */
+/** Of everything that is answered. Nothing from elsewhere, nothing inline, no text that becomes markup, in nobody's frame. */
 export const PAGE_HEADERS: Record<string, string> = {
-  "content-security-policy": POLICY,
+  [POLICY]: [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "connect-src 'self'",
+    "img-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
+  ].join("; "),
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-resource-policy": "same-origin",
   "permissions-policy": "camera=(self), microphone=(), geolocation=()",
@@ -38,9 +37,13 @@ export const PAGE_HEADERS: Record<string, string> = {
 /** The files of the page by their paths: there is no other that a path could lead to. */
 export class PageFiles {
   readonly #files: ReadonlyMap<string, Buffer>;
+  readonly #headers: Record<string, string>;
 
-  constructor(files: Readonly<Record<string, string>>) {
-    this.#files = new Map(Object.entries(files).map(([path, text]) => [path, Buffer.from(text)]));
+  /** @param relay The URL of the relay that the page is to talk to, where another one than who serves it */
+  constructor(files: Readonly<Record<string, string>>, relay?: string) {
+    const told = relay === undefined ? files : { ...files, "/index.html": tell(files["/index.html"] ?? "", relay) };
+    this.#files = new Map(Object.entries(told).map(([path, text]) => [path, Buffer.from(text)]));
+    this.#headers = relay === undefined ? PAGE_HEADERS : { ...PAGE_HEADERS, [POLICY]: policyFor(relay) };
   }
 
   /** @returns whether there is such a file */
@@ -49,8 +52,22 @@ export class PageFiles {
     const content = this.#files.get(name);
     if (content === undefined) return false;
     const type = TYPES[extname(name)] ?? "application/octet-stream";
-    response.writeHead(200, { ...PAGE_HEADERS, "content-type": type, "content-length": content.length });
+    response.writeHead(200, { ...this.#headers, "content-type": type, "content-length": content.length });
     response.end(content);
     return true;
   }
+}
+
+/** Messages go to its WebSocket, files by HTTP. */
+function policyFor(relay: string): string {
+  const { origin } = new URL(relay);
+  return (PAGE_HEADERS[POLICY] ?? "").replace(
+    "connect-src 'self'",
+    `connect-src ${origin} ${origin.replace(/^ws/, "http")}`,
+  );
+}
+
+/** A page has no other way to hear it before it runs. A URL that was parsed has nothing that ends an attribute. */
+function tell(page: string, relay: string): string {
+  return page.replace("<head>", `<head><meta name="relay" content="${new URL(relay).href}">`);
 }
