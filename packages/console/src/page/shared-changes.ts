@@ -5,6 +5,9 @@ import { BackError, type Problem } from "../back/port.ts";
 /** The name of the lock of the tab that listens, and of the channel by which it tells the others. */
 const NAME = "aimessage changes";
 
+/** So long after it was told a tab knows. Milliseconds. */
+const HEARD_MS = 500;
+
 /** What the tab that listens tells the others. */
 type Message = { agent: string } | { problem: Problem };
 
@@ -40,16 +43,21 @@ export async function* sharedChanges(
   });
   navigator.locks
     .request(NAME, { signal: until }, async () => {
-      for await (const agent of listen(until)) {
-        say({ agent });
-        tell(agent);
+      try {
+        for await (const agent of listen(until)) {
+          say({ agent });
+          tell(agent);
+        }
+      } catch (error) {
+        end(error);
+        if (!(error instanceof BackError)) return;
+        const { code, message, hint = "" } = error;
+        say({ problem: { code, message, hint } });
+        // The others are to know before one of them listens in its stead.
+        await new Promise((resolve) => setTimeout(resolve, HEARD_MS));
       }
     })
-    .catch((error: unknown) => {
-      if (error instanceof BackError)
-        say({ problem: { code: error.code, message: error.message, hint: error.hint ?? "" } });
-      end(error);
-    });
+    .catch(end);
   try {
     // Whoever comes later knows nothing yet.
     yield "";

@@ -116,7 +116,8 @@ export async function start(from: Back): Promise<void> {
         outage.value = undefined;
         // What is looked at first: counts can be a moment late.
         if (name === "" || name === route.value.agent) revision.value += 1;
-        await refresh(from);
+        // What cannot be asked just now is no end: that is for the changes to tell.
+        await refresh(from).catch((error: unknown) => (outage.value = explained(error)));
       }
     } catch (error) {
       outage.value = explained(error);
