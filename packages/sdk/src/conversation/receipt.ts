@@ -87,6 +87,12 @@ export function withoutOutcomes(body: Uint8Array): Uint8Array | undefined {
   return undecryptable.length === 0 ? undefined : utf8(JSON.stringify(left));
 }
 
+/** The part of a receipt that a member of a team hears by whose counters it does not speak: what it says by ids. */
+export function withoutCounters(body: Uint8Array): Uint8Array {
+  const { handled, failed, undecryptable, fetched, unfetched } = readReceipt(body) ?? emptyReceipt();
+  return utf8(JSON.stringify({ ...emptyReceipt(), handled, failed, undecryptable, fetched, unfetched }));
+}
+
 /** The receipt in a message's body; undefined if it is malformed. */
 export function readReceipt(body: Uint8Array): Receipt | undefined {
   try {

@@ -6,7 +6,7 @@ import type { Header } from "../crypto/content.ts";
 import { directAddress } from "../records/addresses.ts";
 import { oweAll, owed } from "../records/owed.ts";
 import { get, list } from "../records/records.ts";
-import type { TeamMemberRecord } from "../records/team-records.ts";
+import type { TeamGroupRecord, TeamMemberRecord } from "../records/team-records.ts";
 import { type Team, teamMember } from "../turn/groups.ts";
 import type { Turn } from "../turn/turn.ts";
 import { MISSING_AT_MOST } from "./reading.ts";
@@ -23,6 +23,18 @@ const IDLE = 0.5;
 const UNASKED = 0.02;
 /** That of an answer. */
 const TELLING = 5;
+
+/**
+ * By whose counters something is said to a member: those of its device and of ours in a group. To the next device of either, or in the group that takes
+ * the place of this one, they are those of other messages and frames.
+ */
+export function countsOf(
+  { account }: Pick<Turn, "account">,
+  { record }: { record: Pick<TeamGroupRecord, "id"> },
+  { device }: { device?: string | undefined },
+): string {
+  return [record.id, device, account.device.id].join("/");
+}
 
 /** Whether a direct frame is read for the first time: the relay may bring it once more, or another member that has seen it. */
 export function isFirst(team: Team, member: TeamMemberRecord, { counter, since = 0 }: Header): boolean {
@@ -79,7 +91,7 @@ export async function askForUnheard(turn: Turn, team: Team, member: TeamMemberRe
   if (unheard === undefined || isSoon(turn, asked_at) || (await isSilentTo(turn, team, name))) return;
   member.asked_at = turn.now;
   team.changed.add(name);
-  await turn.tx.put(owed(directAddress(team.record.key, name), "direct", "unheard"), String(unheard));
+  await oweDirect(turn, team, member, { what: "unheard", counter: unheard });
 }
 
 /** What a member says of direct frames: up to which one some never came to it, and up to which it has said all once more. */
@@ -109,7 +121,17 @@ async function tellAgain(turn: Turn, team: Team, member: TeamMemberRecord, unhea
   turn.wasted(name, TELLING);
   member.told_at = turn.now;
   team.changed.add(name);
-  await turn.tx.put(owed(directAddress(team.record.key, name), "direct", "told"), String(unheard));
+  await oweDirect(turn, team, member, { what: "told", counter: unheard });
+}
+
+function oweDirect(
+  turn: Turn,
+  team: Team,
+  member: TeamMemberRecord,
+  { what, counter }: { what: "unheard" | "told"; counter: number },
+): Promise<void> {
+  const key = owed(directAddress(team.record.key, member.name), "direct", what);
+  return turn.tx.put(key, `${counter} ${countsOf(turn, team, member)}`);
 }
 
 /**

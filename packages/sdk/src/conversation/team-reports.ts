@@ -3,7 +3,7 @@ import { isUnfetched } from "./file-reports.ts";
 import { eachOf } from "./each.ts";
 import { FETCHED, fileAtMember } from "./team-files.ts";
 import { goneFrom, isFor, mayLack, settleAt } from "./team-outcomes.ts";
-import { oweAllToOne } from "./team-direct.ts";
+import { countsOf, oweAllToOne } from "./team-direct.ts";
 import { sendToOne } from "./team-resend.ts";
 import { rowById } from "../records/outbox-records.ts";
 import { directAddress, teamAddress } from "../records/addresses.ts";
@@ -81,7 +81,8 @@ export async function applyFromMember(
     turn.wasted(from, KNOWN_GAP);
     if (row === undefined && (await isWaiting(gap.counter))) return;
     // Nothing has that counter any more, or nothing that is for it, or it has that already.
-    await turn.tx.put(owed(directAddress(key, from), "free", pad(gap.counter)), "");
+    const counts = countsOf(turn, { record: group }, record);
+    await turn.tx.put(owed(directAddress(key, from), "free", pad(gap.counter)), counts);
   };
   return (
     (await eachOf(missing, goesOn, askedFor)) &&

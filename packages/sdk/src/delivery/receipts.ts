@@ -2,6 +2,7 @@
 import { toBase64, utf8 } from "../protocol/index.ts";
 import type { ReadTransaction, Value } from "../store/store.ts";
 import { teamsFor } from "../conversation/team-forks.ts";
+import { countsOf } from "../conversation/team-direct.ts";
 import { saidOf } from "../conversation/team-gaps.ts";
 import { rosterIn, teamByKey } from "../conversation/teams.ts";
 import { readAddress } from "../records/addresses.ts";
@@ -18,6 +19,7 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
   const body = emptyReceipt();
   const team = await teamOfMember(turn, username);
   const present = team?.record.id;
+  const counts = await countsWith(turn, username, team);
   for (const [group, counter] of await take(turn.tx, username, "read", GROUPS)) {
     // To a member of a team it is said of the group that it is said in, and of no other.
     if (present !== undefined && present !== group) {
@@ -56,21 +58,26 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
     if (reason === undefined) (body.fetched ??= []).push({ id, file });
     else (body.unfetched ??= []).push({ id, file, reason });
   }
-  for (const [counter] of await take(turn.tx, username, "free", PER_RECEIPT)) {
-    (body.freed ??= []).push(Number(counter));
+  for (const [counter, whose] of await take(turn.tx, username, "free", PER_RECEIPT)) {
+    if (whose === counts) (body.freed ??= []).push(Number(counter));
     await turn.tx.delete(owed(username, "free", counter));
   }
   // That all is said stands in the last one.
   const isLast =
     (await take(turn.tx, username, "done", 1)).length === 0 && (await take(turn.tx, username, "file", 1)).length === 0;
-  for (const [what, counter] of isLast ? await take(turn.tx, username, "direct", 2) : []) {
-    if (what === "unheard" || what === "told") body[what] = Number(counter);
+  for (const [what, value] of isLast ? await take(turn.tx, username, "direct", 2) : []) {
+    const [counter, whose] = String(value).split(" ");
+    if (whose === counts && (what === "unheard" || what === "told")) body[what] = Number(counter);
     await turn.tx.delete(owed(username, "direct", what));
   }
   if (Object.values(body).every((part) => typeof part === "object" && Object.keys(part).length === 0)) return;
   const teams = readAddress(username).kind === "pair" ? await teamsFor(turn, username) : [];
   if (teams.length > 0) body.teams = teams;
-  const whom = { to: username, ...(identity === undefined ? {} : { identity_key: identity }) };
+  const whom = {
+    to: username,
+    ...(identity === undefined ? {} : { identity_key: identity }),
+    ...(counts === undefined ? {} : { counts }),
+  };
   await addReceipt(turn, { ...whom, content_type: "application/json" }, utf8(JSON.stringify(body)));
 }
 
@@ -78,6 +85,13 @@ export async function flushReceipt(turn: Turn, username: string): Promise<void> 
 async function teamOfMember(turn: Turn, username: string): Promise<Team | undefined> {
   const address = readAddress(username);
   return address.kind === "direct" ? (await teamByKey(turn, address.key))?.team : undefined;
+}
+
+/** By whose counters is said to a member of a team what is known of it: by nobody's while its group is not there. */
+async function countsWith(turn: Turn, username: string, team: Team | undefined): Promise<string | undefined> {
+  const address = readAddress(username);
+  if (address.kind !== "direct" || team === undefined) return undefined;
+  return countsOf(turn, team, await teamMember(turn, team, address.name));
 }
 
 /** The identity key of a contact, or of a member of a team, as it is now. */

@@ -4,7 +4,9 @@ import { sealDirect } from "../crypto/team/direct.ts";
 import { teamMessageData } from "../crypto/team/message-data.ts";
 import { sentInEpoch } from "../crypto/mls/state.ts";
 import { TEAM_EPOCH_MESSAGES } from "../crypto/mls/team-seam.ts";
+import { withoutCounters } from "../conversation/receipt.ts";
 import { directSecret } from "../conversation/team-commits.ts";
+import { countsOf } from "../conversation/team-direct.ts";
 import { addLinkOp } from "../conversation/team-ops.ts";
 import { placeToCome, seenBy } from "../conversation/team-order.ts";
 import { countAnew } from "../conversation/team-recount.ts";
@@ -208,9 +210,12 @@ async function sealTo(
     ...(since === 0 ? {} : { since }),
     ...(seen === undefined ? {} : { seen }),
   };
+  // What it has waited to say by counters may be of another device, or of the group before this one: of those that there are now it would be untrue.
+  const isByCounters = row.kind === "receipt" && row.of === undefined && row.counts !== countsOf(turn, team, to);
+  const said = isByCounters ? withoutCounters(body) : body;
   const message = await sealDirect(
     turn.teams.primitives,
-    encodeContent({ header, ...(await withFiles(turn, row, body)) }),
+    encodeContent({ header, ...(await withFiles(turn, row, said)) }),
     { group: record.id, epoch: record.epoch, from: { name: identity.username, device: device.id }, to, messageId },
     { secret: await directSecret(turn, team), privateKey: device.privateKey },
   );

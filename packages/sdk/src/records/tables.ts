@@ -150,6 +150,8 @@ export interface OutboxRecord extends Marks {
   files?: number;
   /** How many offers have told of its files. */
   offers?: number;
+  /** Of a receipt to a member of a team: by whose counters it speaks (see `countsOf`); of none that are there now without. */
+  counts?: string;
   /** Of an offer, and of what is sent again to one member of a team: the place of its message in the outbox. */
   of?: number;
   /** Of a message to a team: how that is called here when it is sent, as in `@team`. */

@@ -183,12 +183,12 @@ export async function memberBy(
 export async function forgetMember(turn: InTurn, team: Team, name: string): Promise<void> {
   team.members.delete(name);
   team.changed.delete(name);
-  // What waits for it has no counter there any more: if it comes back, it counts from the beginning.
+  // What waits for it has no counter there any more, nor says anything by counters: if it comes back, it counts from the beginning.
   const prefix = `queue/${directAddress(team.record.key, name)}/`;
   for (const [key] of await turn.tx.list({ prefix })) {
     const row = await get(turn.tx, "out/", key.slice(prefix.length));
-    if (row?.direct === undefined) continue;
-    const { direct: _direct, ...rest } = row;
+    if (row?.direct === undefined && row?.counts === undefined) continue;
+    const { direct: _direct, counts: _counts, ...rest } = row;
     await put(turn.tx, "out/", key.slice(prefix.length), rest);
   }
   await turn.tx.delete(`team-member/${team.record.id}/${name}`);

@@ -18,7 +18,7 @@ const WAITING_AT_MOST = 1_000;
 
 /** What of a row of the link's own its maker says. */
 type Own = Pick<OutboxRecord, "to" | "content_type"> &
-  Partial<Pick<OutboxRecord, "identity_key" | "group" | "counter" | "direct" | "of" | "files">>;
+  Partial<Pick<OutboxRecord, "identity_key" | "group" | "counter" | "direct" | "counts" | "of" | "files">>;
 
 /**
  * Adds a row of the link's own, to be encrypted: as a receipt it is shown to nobody. One that sends another row
