@@ -13,9 +13,12 @@ type Counts = NonNullable<OutboxRecord["recipients"]>;
 
 /** Why we give up what a member has asked for too often. */
 export const UNDECRYPTABLE = "undecryptable";
-/** Final states do not change, but for the relay's word, and ours, which the recipient's outweighs. */
+/**
+ * Final states do not change, but for the relay's word, and ours, which the recipient's outweighs: ours by what that says of the message itself. That it
+ * lacks the counter no more says nothing: it hears that there is nothing to get under it.
+ */
 const RANK = { missing: 0, expired: 1, received: 3, gone: 4, refused: 4, failed: 4, handled: 4 } as const;
-const RANK_OF_OURS = 2;
+const RANK_OF_OURS = RANK.received;
 
 function rankOf({ state, reason }: ToRecord): number {
   return state === "failed" && reason === UNDECRYPTABLE ? RANK_OF_OURS : RANK[state];

@@ -12,7 +12,7 @@ import { forgetMember, teamOf } from "../../src/turn/groups.ts";
 import { gathered } from "./members.ts";
 import { edit, type Frame } from "./proxy.ts";
 import { turns } from "./turns.ts";
-import { BOUND, last, unconfirmed } from "./unconfirmed.ts";
+import { BOUND, last, says, unconfirmed } from "./unconfirmed.ts";
 import { atRest, caughtUp, eventually, follow, jump, numbered, SAME_CLOCK, World } from "./world.ts";
 
 async function team() {
@@ -155,4 +155,24 @@ test("what a member had no room for, and could not be sent again, has failed the
     await turn((one) => settleAt(one, before, "bob", outcome), BOUND);
     expect((await row()).recipients).toMatchObject(counts);
   }
+});
+
+test("what has failed at a member as not readable, so that it asks for it no more, is not received there for that", async () => {
+  const { store, turn, goOn, group } = await unconfirmed();
+  const row = async () => (await store.read((tx) => get(tx, "out/", pad(last))))!;
+  const before = await row();
+  await turn((one) => settleAt(one, before, "bob", { state: "failed", reason: "undecryptable" }), BOUND);
+  const received = { [group]: last };
+  const missing = [{ group, counter: last }];
+  const said = async (receipt: Parameters<typeof says>[3]) => {
+    await turn((one, team) => says(one, team, "bob", receipt), Infinity);
+    await goOn();
+  };
+  await said({ received, missing });
+  // It hears that there is nothing to get, and says of all that it is there.
+  expect((await store.read((tx) => tx.list({ prefix: "owed/" }))).some(([key]) => key.includes("/free/"))).toBe(true);
+  await said({ received });
+  expect((await row()).recipients).toMatchObject({ failed: 1, handled: 0 });
+  await said({ handled: [`m${last}`] });
+  expect((await row()).recipients).toMatchObject({ failed: 0, handled: 1 });
 });
