@@ -9,6 +9,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Chromium, hasChromium, startChromium } from "../../../../test/chromium.ts";
 import { eventually } from "../../../../test/waiting.ts";
+import { lookAs, LOOKS, looksRight } from "./looks-right.ts";
 import { goTo } from "./world.ts";
 
 const PASSPHRASE = "correct horse battery staple";
@@ -147,6 +148,15 @@ describe.runIf(hasChromium)("aimessage-server --console", () => {
     expect(shown.replaceAll(/\s/g, "")).toBe(fingerprint.replaceAll(/\s/g, ""));
     await using before = await Agent.open({ username: "carol", home: join(folder, "carol"), create: false });
     await expect(before.sync()).rejects.toMatchObject({ code: "device_replaced" });
+  });
+
+  test("is usable for everybody", { tags: ["long"] }, async () => {
+    await register("alice");
+    for (const look of LOOKS) {
+      await lookAs(page, look);
+      await looksRight(page, "place", look);
+    }
+    await lookAs(page, LOOKS[0]);
   });
 
   test("[C-5] is in nobody's frame, and runs nothing but its own", async () => {

@@ -1,18 +1,12 @@
 /** Every view as its owner sees it: nothing serious for those who see or type otherwise, and pictures for whoever wants to look. */
-import { mkdirSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
-import { readFileSync } from "node:fs";
 import type { Agent } from "@aimessage/sdk/node";
-
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { hasChromium } from "../../../../test/chromium.ts";
-import { ConsoleWorld, goTo, SHOTS } from "./world.ts";
-
-const source = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
-declare const axe: typeof import("axe-core");
+import { eventually } from "../../../../test/waiting.ts";
+import { lookAs, LOOKS, looksRight } from "./looks-right.ts";
+import { ConsoleWorld, goTo } from "./world.ts";
 
 /** Each view, and what is to be seen of it before it is looked at. */
 const VIEWS: { name: string; path: string[]; seen: string }[] = [
@@ -25,15 +19,6 @@ const VIEWS: { name: string; path: string[]; seen: string }[] = [
   { name: "search", path: ["alice", "search"], seen: "Search" },
   { name: "health", path: ["alice", "health"], seen: "no contact is stopped" },
 ];
-
-/** How somebody looks: light or dark, on how wide a screen, at which zoom. */
-const LOOKS = [
-  { name: "light", scheme: "light", width: 1280, height: 800, zoom: 1 },
-  { name: "dark", scheme: "dark", width: 1280, height: 800, zoom: 1 },
-  { name: "320px", scheme: "light", width: 320, height: 640, zoom: 1 },
-  // A browser that zooms in has fewer pixels of its page.
-  { name: "200percent", scheme: "light", width: 1280, height: 800, zoom: 2 },
-] as const;
 
 describe.runIf(hasChromium)("the console's views", () => {
   let world: ConsoleWorld;
@@ -64,31 +49,21 @@ describe.runIf(hasChromium)("the console's views", () => {
     ).stored();
     await carol.question("alice", "Shall I deploy it?");
     page = await world.open();
-    // By the debugger, past the policy of the page.
-    await page.evaluate(source);
   });
   afterAll(() => world[Symbol.asyncDispose]());
 
-  for (const { name: look, scheme, width, height, zoom } of LOOKS)
-    test(`are usable, and have nothing serious that axe finds: ${look}`, { tags: ["long"] }, async () => {
-      await page.emulateMedia({ colorScheme: scheme });
-      await page.setViewportSize({ width: width / zoom, height: height / zoom });
+  for (const look of LOOKS)
+    test(`are usable, and have nothing serious that axe finds: ${look.name}`, { tags: ["long"] }, async () => {
+      await lookAs(page, look);
       for (const { name, path, seen } of VIEWS) {
         await goTo(page, ...path);
         // On a small screen one thing is shown at a time.
-        if (name !== "conversations" || width / zoom > 992) await page.getByText(seen).first().waitFor();
-        const { violations } = await page.evaluate(() => axe.run(document));
-        const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-        expect([name, serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join("\n")}`)]).toEqual([
-          name,
-          [],
-        ]);
-        const isWide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
-        expect([name, isWide]).toEqual([name, false]);
-        if (SHOTS !== undefined) {
-          mkdirSync(SHOTS, { recursive: true });
-          await page.screenshot({ path: join(SHOTS, `${name}-${look}.png`) });
-        }
+        if (name !== "conversations" || look.width / look.zoom > 992) await page.getByText(seen).first().waitFor();
+        if (name === "conversation")
+          await eventually("the newest message is seen", () =>
+            page.locator(".window").evaluate((list) => list.scrollTop + list.clientHeight > list.scrollHeight - 2),
+          );
+        await looksRight(page, name, look);
       }
     });
 

@@ -99,7 +99,7 @@ function Contact({ agent, contact }: { agent: string; contact: ContactView }): J
             <Field
               label={`Fingerprint that the owner of ${name} has told you`}
               of={typed}
-              placeholder="What its owner reads out"
+              placeholder="Its fingerprint"
             />
             <ActButton
               label={`Compare the fingerprint of ${name}`}
