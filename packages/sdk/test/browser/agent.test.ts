@@ -104,6 +104,31 @@ describe.runIf(hasChromium)("an agent in a browser", () => {
     expect(got).toEqual([...ids.keys()].map(String).concat("there"));
   });
 
+  test("has ten thousand messages at hand, and little of them in memory", { tags: ["long"] }, async () => {
+    const alice = name();
+    const page = await visit();
+    await open(page, alice, { answers: false });
+    await page.evaluate(() => agentPage.plant("somebody", 10_000));
+    await page.reload();
+    const devtools = await page.context().newCDPSession(page);
+    const used = async (): Promise<number> => {
+      await devtools.send("HeapProfiler.collectGarbage");
+      return (await devtools.send("Runtime.getHeapUsage")).usedSize;
+    };
+    await open(page, alice, { answers: false });
+    const before = await used();
+    const first = await page.evaluate(() => agentPage.look("somebody"));
+    expect(first.bodies).toEqual(Array.from({ length: 100 }, (_, at) => `message ${9_901 + at}`));
+    const again = await page.evaluate(() => agentPage.look("somebody"));
+    expect(again.bodies).toEqual(first.bodies);
+    // Their places alone, some hundred bytes a message.
+    expect((await used()) - before).toBeLessThan(8_000_000);
+    process.stderr.write(
+      `ten thousand messages in a browser: ${Math.round(first.ms)} ms, again ${Math.round(again.ms)} ms\n`,
+    );
+    await page.close();
+  });
+
   test("is no agent of a page whose origin the relay does not know", async () => {
     await using elsewhere = await serveModule(fileURLToPath(new URL("page/agent.ts", import.meta.url)));
     const page = await world.chromium.visit(elsewhere.url);

@@ -1,5 +1,5 @@
 /** What the page of agent.test.ts can do: be an agent, and say what it has. */
-import { Agent, AgentError, listAgents } from "@aimessage/sdk/browser";
+import { Agent, AgentError, IndexedDbStore, listAgents } from "@aimessage/sdk/browser";
 
 let agent: Agent;
 
@@ -49,6 +49,34 @@ function codeOf(error: unknown): string {
   return error instanceof AgentError ? error.code : String(error);
 }
 
-const page = { open, send, handled, ask, inbox, unfinished, fill, refusal, holder, listAgents };
+/** Closes the agent, and has it have so many handled messages of somebody, as if they had come before. */
+async function plant(from: string, count: number): Promise<void> {
+  const { username } = agent;
+  await agent.close();
+  await using store = await IndexedDbStore.open(username);
+  const begin = Date.now() - count;
+  for (let first = 1; first <= count; first += 1_000)
+    await store.write(async (tx) => {
+      for (let seq = first; seq < first + 1_000; seq++) {
+        const [key, local_id] = [String(seq).padStart(16, "0"), seq.toString(16).padStart(32, "0")];
+        const times = { sent_at: begin + seq, received_at: begin + seq, settled_at: begin + seq };
+        const marks = { offline: false, verified: false, state: "handled", content_type: "text/plain" };
+        const row = { seq, id: `planted-${seq}`, local_id, from, from_name: from, ...times, ...marks };
+        await tx.put(`in/${key}`, JSON.stringify(row));
+        await tx.put(`in-body/${key}`, `message ${seq}`);
+        await tx.put(`in-id/${local_id}`, String(seq));
+      }
+      await tx.put("meta/next-in", String(first + 1_000));
+    });
+}
+
+/** How long it takes until the newest messages of a conversation are there: milliseconds. And which those are. */
+async function look(from: string): Promise<{ ms: number; bodies: string[] }> {
+  const began = performance.now();
+  const lines = await agent.conversations.lines(from);
+  return { ms: performance.now() - began, bodies: lines.map(({ message }) => message.body) };
+}
+
+const page = { plant, look, open, send, handled, ask, inbox, unfinished, fill, refusal, holder, listAgents };
 export type AgentPage = typeof page;
 Object.assign(globalThis, { agentPage: page });
