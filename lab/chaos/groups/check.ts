@@ -59,8 +59,10 @@ function judgeWhere(
 ): void {
   for (const [name, { received }] of books) {
     if (!received.has(entry.letter.id) && !entry.got.has(name)) continue;
+    // By a store that was put back it goes to whom that takes for members.
+    if (entry.senderExcused) continue;
     const isKnown = sent?.at.has(name) === true || sent?.before.has(name) === true;
-    if (sent?.recipients !== undefined && !entry.senderExcused && !isKnown)
+    if (sent?.recipients !== undefined && !isKnown)
       verdict.other.push(`where it does not belong: ${entry.letter.id} is at ${name}, for whom it was not`);
     const wasListed = sent?.at.has(name) === true;
     if (isOutFor(ledger, { team: entry.team, name, from: entry.issuedAt, to: entry.storedAt, wasListed }))
