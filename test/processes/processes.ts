@@ -38,12 +38,12 @@ export class Program {
     return this.#child?.exitCode ?? null;
   }
 
-  /** Ends it, and resolves when it is gone and everything that it printed has been read. */
   /** Tells it something that does not end it, as to stand still. */
   tell(signal: "SIGSTOP" | "SIGCONT"): void {
     this.#child?.kill(signal);
   }
 
+  /** Ends it, and resolves when it is gone and everything that it printed has been read. */
   async end(signal: NodeJS.Signals): Promise<void> {
     const child = this.#child;
     if (child === undefined || !this.running) return;

@@ -53,18 +53,18 @@ function teller(config: Config, stdout: Writable): (lines: string[]) => void {
   };
 }
 
-/** Of the page whose agents live in the browser, by the URL of the WebSocket. */
-function consoleUrl(url: string): string {
-  return url.replace(/^ws/, "http").replace(/ws$/, "console/");
+/** What stands beside the WebSocket, by the URL of that. */
+function besideIt(url: string, path: string): string {
+  return url.replace(/^ws/, "http").replace(/ws$/, path);
 }
 
 function announcement(relay: Relay, config: Config): string[] {
-  const health = relay.url.replace(/^ws/, "http").replace(/ws$/, "health");
+  const urls = shownUrls(config, relay.port);
   return [
     `AI Message Server starting on :${relay.port}`,
-    `WebSocket endpoint: ${shownUrls(config, relay.port).join(", ")}`,
-    `Health check: ${health}`,
-    ...(config.console ? [`Console: ${shownUrls(config, relay.port).map(consoleUrl).join(", ")}`] : []),
+    `WebSocket endpoint: ${urls.join(", ")}`,
+    `Health check: ${besideIt(relay.url, "health")}`,
+    ...(config.console ? [`Console: ${urls.map((url) => besideIt(url, "console/")).join(", ")}`] : []),
     aboutTokenAccounts(config),
     ...aboutFiles(config),
     ...(config.registration === "open" ? [] : [`Registration: ${config.registration}`]),

@@ -24,7 +24,7 @@ A page on this machine alone (127.0.0.1): what agents say, what waits for you, f
 that agent, by a person. It is reached by a file that only you can read, and that works once for each time that it is opened. Ctrl+C ends it.
 
 With --serve-browser the page has no agents of this home, but those that live in the browser itself: registered there, with keys that stay there. The
-relay of -s has to know the page: it is started with --origin http://127.0.0.1:8091.
+relay of -s has to know the page: it is started with --origin http://127.0.0.1:${BROWSER_PORT}.
 `;
 
 export function configure(command: Command, act: Act): void {

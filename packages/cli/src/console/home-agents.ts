@@ -11,8 +11,8 @@ const AGAIN_MS = 5_000;
 export class HomeAgents implements OpenAgents, AsyncDisposable {
   readonly #call: Call;
   readonly #agents = new Map<string, { opened: Promise<Agent | Problem>; at: number; isOpen: boolean }>();
-  /** Those that are tried again. Until that is over they are as they were: to try a passphrase takes a while. */
-  readonly #again = new Set<string>();
+  /** Those that are being opened. One that is tried again is as it was until then: to try a passphrase takes a while. */
+  readonly #opening = new Set<string>();
 
   constructor(call: Call) {
     this.#call = call;
@@ -24,15 +24,15 @@ export class HomeAgents implements OpenAgents, AsyncDisposable {
     const names = username === undefined ? await listAgents(home) : [username.toLowerCase()];
     for (const name of names) {
       const known = this.#agents.get(name);
-      if (known?.isOpen === true || this.#again.has(name)) continue;
+      if (known?.isOpen === true || this.#opening.has(name)) continue;
       if (known !== undefined && performance.now() - known.at < AGAIN_MS) continue;
       const entry = { opened: this.#open(name), at: performance.now(), isOpen: false };
       if (known === undefined) this.#agents.set(name, entry);
-      this.#again.add(name);
+      this.#opening.add(name);
       void entry.opened.then((agent) => {
         entry.at = performance.now();
         entry.isOpen = !("code" in agent);
-        this.#again.delete(name);
+        this.#opening.delete(name);
         this.#agents.set(name, entry);
       });
     }

@@ -142,7 +142,7 @@ const answers: { [M in Exclude<Method, "agents">]: Answer<M> } = {
 /** All of {@link Back} but what takes and gives files as a page has them. */
 export class AgentsBack implements Pick<Back, "changes">, Disposable {
   readonly #agents: OpenAgents;
-  /** What the links have said last, and how they are not followed any more. */
+  /** Those that are followed. */
   readonly #links = new Map<Agent, FollowedLink>();
   readonly #listeners = new Set<(agent: string) => void>();
   readonly #ended = new AbortController();
@@ -238,10 +238,7 @@ export class AgentsBack implements Pick<Back, "changes">, Disposable {
         link.ended = problemOf(error);
         if (isNews) tell();
       }
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, LINK_AGAIN_MS);
-        signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-      });
+      await pause(LINK_AGAIN_MS, signal);
     }
   }
 
@@ -287,6 +284,19 @@ export class AgentsBack implements Pick<Back, "changes">, Disposable {
     }
     return all;
   }
+}
+
+/** Ends sooner with `signal`, and leaves nothing at it. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener("abort", end);
+  });
 }
 
 function isProblem(agent: Agent | Problem): agent is Problem {

@@ -49,14 +49,14 @@ export class HttpBack implements Back {
   async call<M extends Method>(method: M, given: Given<M>, files: FileGiven[] = []): Promise<Answers[M]> {
     const uploads = files.map((file) => ({ file, id: crypto.randomUUID() }));
     const named = uploads.map(({ id, file: { name, type } }) => ({ id, name, type }));
-    const answered = this.#fetch(`/api/${method}`, { body: JSON.stringify({ given, files: named }) });
-    const over = new AbortController();
+    const answer = this.#fetch(`/api/${method}`, { body: JSON.stringify({ given, files: named }) });
+    const answered = new AbortController();
     // What the message says of them is heard from its own answer, and then nobody takes any more of them.
-    for (const upload of uploads) void this.#upload(upload, over.signal);
+    for (const upload of uploads) void this.#upload(upload, answered.signal);
     try {
-      return ((await answerOf(await answered)) as { answer: Answers[M] }).answer;
+      return ((await answerOf(await answer)) as { answer: Answers[M] }).answer;
     } finally {
-      over.abort();
+      answered.abort();
     }
   }
 
@@ -91,18 +91,18 @@ export class HttpBack implements Back {
   async *#changes(signal: AbortSignal): AsyncGenerator<string, void, undefined> {
     const silence = new AbortController();
     const until = AbortSignal.any([signal, silence.signal]);
-    const response = await this.#fetch("/api/changes", { method: "GET", signal: until }).catch(overOr);
+    const response = await this.#fetch("/api/changes", { method: "GET", signal: until }).catch(over);
     if (!response.ok) await answerOf(response);
-    if (response.body === null) overOr(undefined);
+    if (response.body === null) over();
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {
       const timer = setTimeout(() => silence.abort(), SILENT_MS);
       const { done, value = "" } = await reader
         .read()
-        .catch(overOr)
+        .catch(over)
         .finally(() => clearTimeout(timer));
-      if (done) overOr(undefined);
+      if (done) over();
       const lines = (rest + value).split("\n");
       rest = lines.pop() ?? "";
       for (const line of lines) {
@@ -117,26 +117,32 @@ export class HttpBack implements Back {
   }
 
   async #fetch(path: string, init: RequestInit): Promise<Response> {
-    if (this.#isOver) overOr(undefined);
+    if (this.#isOver) over();
     const headers = { authorization: `Bearer ${this.#token}` };
     return fetch(path, { method: "POST", ...init, headers, cache: "no-store", credentials: "omit" }).catch(away);
   }
 }
 
-/** Of the connection that is always there: when the console's end closes it, that has ended. A port that is free then may be another's. */
-function overOr(cause: unknown): never {
-  if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
-  throw new BackError({ code: ENDED, message: "the console has ended", hint: "run: aimessage console" });
+/** What a failure of the connection means, unless it was broken off here. */
+function failing(problem: Problem): (cause: unknown) => never {
+  return (cause) => {
+    if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
+    throw new BackError(problem);
+  };
 }
 
-function away(cause: unknown): never {
-  if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
-  throw new BackError({
-    code: "away",
-    message: "the console does not answer",
-    hint: "it may have been ended: run aimessage console again",
-  });
-}
+const away = failing({
+  code: "away",
+  message: "the console does not answer",
+  hint: "it may have been ended: run aimessage console again",
+});
+
+/** Of the connection that is always there: when the console's end closes it, that has ended. A port that is free then may be another's. */
+const over: (cause?: unknown) => never = failing({
+  code: ENDED,
+  message: "the console has ended",
+  hint: "run: aimessage console",
+});
 
 async function answerOf(response: Response): Promise<unknown> {
   const value = (await response.json().catch(away)) as { error?: Problem };

@@ -1,5 +1,4 @@
 /** Changes for all tabs of this origin by one of them: a browser has no more than six connections to a host, whatever asks for them. */
-
 import { BackError, type Problem } from "../back/port.ts";
 
 /** The name of the lock of the tab that listens, and of the channel by which it tells the others. */
@@ -29,14 +28,11 @@ export async function* sharedChanges(
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has none
     channel.postMessage(message);
   };
-  let isOver = false;
-  const failed = Promise.withResolvers<never>();
+  let ended: { error: unknown } | undefined;
   const end = (error: unknown): void => {
-    isOver = true;
-    failed.reject(error);
+    ended ??= { error };
     waking.resolve();
   };
-  failed.promise.catch(() => undefined);
   channel.addEventListener("message", ({ data }: MessageEvent<Message>) => {
     if ("agent" in data) tell(data.agent);
     else end(new BackError(data.problem));
@@ -61,15 +57,14 @@ export async function* sharedChanges(
   try {
     // Whoever comes later knows nothing yet.
     yield "";
-    while (!isOver) {
+    for (;;) {
       await waking.promise;
       waking = Promise.withResolvers();
-      if (isOver) break;
+      if (ended !== undefined) throw ended.error;
       const all = [...told];
       told.clear();
       yield* all;
     }
-    await failed.promise;
   } finally {
     over.abort();
     channel.close();

@@ -263,8 +263,10 @@ async function teamByName(tx: ReadTransaction, name: string): Promise<{ key: str
 async function readCame(tx: ReadTransaction, seq: number, own: string): Promise<Omit<Line, "at"> | undefined> {
   const row = await find(tx, "in/", pad(seq));
   if (row === undefined) return undefined;
-  const isKept = (await tx.get(`in-body/${pad(seq)}`)) !== undefined;
-  return { own: false, message: { ...(await readEntry(tx, row, own)), isKept } };
+  const entry = await readEntry(tx, row, own);
+  // An empty text and one that is gone look alike.
+  const isKept = entry.bytes.length > 0 || (await tx.get(`in-body/${pad(seq)}`)) !== undefined;
+  return { own: false, message: { ...entry, isKept } };
 }
 
 async function readSent(tx: ReadTransaction, seq: number): Promise<Omit<Line, "at"> | undefined> {

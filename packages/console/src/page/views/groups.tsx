@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import type { Given } from "../../back/methods.ts";
 import type { GroupView } from "../../back/port.ts";
 import { ActButton } from "../parts/act-button.tsx";
+import { Invitation } from "../parts/invitation.tsx";
 import { ProblemBox } from "../parts/problem.tsx";
 import { Text } from "../parts/text.tsx";
 import { useAsked } from "../parts/use-asked.ts";
@@ -81,16 +82,7 @@ function One({ agent, group }: { agent: string; group: GroupView }): JSX.Element
             </ActButton>
           </Fields>
         )}
-        {state === "invited" && (
-          <>
-            <ActButton label={`Join @${name}`} act={change("accept")}>
-              Join
-            </ActButton>
-            <ActButton quiet label={`Decline @${name}`} act={change("refuse")}>
-              Decline
-            </ActButton>
-          </>
-        )}
+        {state === "invited" && <Invitation agent={agent} group={name} />}
         {state === "active" && (
           <ActButton quiet label={`Leave @${name}`} sure={`Leave @${name}?`} act={change("leave")}>
             Leave

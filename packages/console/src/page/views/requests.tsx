@@ -5,10 +5,11 @@ import type { Given } from "../../back/methods.ts";
 import type { LineView, TodoView } from "../../back/port.ts";
 import { ActButton } from "../parts/act-button.tsx";
 import { Body } from "../parts/body.tsx";
-import { Capped } from "../parts/capped.tsx";
 import { Fingerprint } from "../parts/fingerprint.tsx";
+import { Invitation } from "../parts/invitation.tsx";
 import { Section } from "../parts/section.tsx";
 import { Text } from "../parts/text.tsx";
+import { useCapped } from "../parts/use-capped.tsx";
 import { many, visible, when } from "../parts/words.ts";
 import { back } from "../state.ts";
 
@@ -17,32 +18,33 @@ export function Requests({ agent, todo }: { agent: string; todo: TodoView }): JS
   const { requests, guarded, invitations, pairings } = todo;
   const decide = (name: string, as: Given<"decide">["as"]) => async () =>
     back.value?.call("decide", { agent, name, as });
+  const block = (name: string): JSX.Element => (
+    <ActButton quiet label={`Block ${name}`} sure={`Block ${name}?`} act={decide(name, "block")}>
+      Block
+    </ActButton>
+  );
+  const { shown, more } = useCapped(requests);
   return (
     <Section title="Requests" count={requests.length + guarded.length + invitations.length + pairings.length}>
-      <Capped
-        items={requests}
-        row={({ name, messages, at, fingerprint }) => (
-          <article class="item" key={`request ${name}`}>
-            <p>
-              <strong>{visible(name)}</strong> wants to talk to {agent}: {many(messages, "message")}, the last{" "}
-              {when(at)}.
-            </p>
-            <Fingerprint of={fingerprint} />
-            <Shown agent={agent} name={name} />
-            <div class="row">
-              <ActButton label={`Accept ${name}`} act={decide(name, "accept")}>
-                Accept
-              </ActButton>
-              <ActButton quiet label={`Refuse ${name}`} act={decide(name, "refuse")}>
-                Refuse
-              </ActButton>
-              <ActButton quiet label={`Block ${name}`} sure={`Block ${name}?`} act={decide(name, "block")}>
-                Block
-              </ActButton>
-            </div>
-          </article>
-        )}
-      />
+      {shown.map(({ name, messages, at, fingerprint }) => (
+        <article class="item" key={`request ${name}`}>
+          <p>
+            <strong>{visible(name)}</strong> wants to talk to {agent}: {many(messages, "message")}, the last {when(at)}.
+          </p>
+          <Fingerprint of={fingerprint} />
+          <Shown agent={agent} name={name} />
+          <div class="row">
+            <ActButton label={`Accept ${name}`} act={decide(name, "accept")}>
+              Accept
+            </ActButton>
+            <ActButton quiet label={`Refuse ${name}`} act={decide(name, "refuse")}>
+              Refuse
+            </ActButton>
+            {block(name)}
+          </div>
+        </article>
+      ))}
+      {more}
       {guarded.map(({ name, messages, at }) => (
         <article class="item" key={`guard ${name}`}>
           <p>
@@ -53,9 +55,7 @@ export function Requests({ agent, todo }: { agent: string; todo: TodoView }): JS
             <ActButton label={`Let in what waits of ${name}`} act={decide(name, "release")}>
               Let them in
             </ActButton>
-            <ActButton quiet label={`Block ${name}`} sure={`Block ${name}?`} act={decide(name, "block")}>
-              Block
-            </ActButton>
+            {block(name)}
           </div>
         </article>
       ))}
@@ -67,19 +67,7 @@ export function Requests({ agent, todo }: { agent: string; todo: TodoView }): JS
           </p>
           {about !== "" && <Text text={about} />}
           <div class="row">
-            <ActButton
-              label={`Join @${name}`}
-              act={async () => back.value?.call("group", { agent, group: name, as: "accept" })}
-            >
-              Join
-            </ActButton>
-            <ActButton
-              quiet
-              label={`Decline @${name}`}
-              act={async () => back.value?.call("group", { agent, group: name, as: "refuse" })}
-            >
-              Decline
-            </ActButton>
+            <Invitation agent={agent} group={name} />
           </div>
         </article>
       ))}

@@ -3,11 +3,11 @@ import { useComputed, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { LineView } from "../../back/port.ts";
-import { Capped } from "../parts/capped.tsx";
 import { Composer } from "../parts/composer.tsx";
 import { exportConversation, MessageLine } from "../parts/message-line.tsx";
 import { ProblemBox } from "../parts/problem.tsx";
 import { useAsked } from "../parts/use-asked.ts";
+import { useCapped } from "../parts/use-capped.tsx";
 import { WindowList } from "../parts/window-list.tsx";
 import { many, visible, when } from "../parts/words.ts";
 import { Field } from "../parts/field.tsx";
@@ -34,6 +34,7 @@ export function Talk({ agent }: { agent: string }): JSX.Element {
 
 function Conversations({ agent, current }: { agent: string; current: string | undefined }): JSX.Element {
   const { value: all, problem } = useAsked(`conversations ${agent}`, (from) => from.call("conversations", { agent }));
+  const { shown, more } = useCapped(all);
   const typed = useSignal("");
   useEffect(() =>
     followKeys({
@@ -60,28 +61,26 @@ function Conversations({ agent, current }: { agent: string; current: string | un
       {problem !== undefined && <ProblemBox problem={problem} />}
       {all?.length === 0 && <p class="empty">Nobody was written to yet, and nobody has written.</p>}
       <ul>
-        <Capped
-          items={all ?? []}
-          row={(each) => (
-            <li key={each.with}>
-              <a
-                href={hrefOf({ agent, view: "talk", with: each.with })}
-                aria-current={each.with === current ? "page" : undefined}
-              >
-                <strong>
-                  <bdi>{visible(each.with)}</bdi>
-                </strong>
-                {each.stopped && <span class="tag stopped">key changed</span>}
-                {each.verified && <span class="tag verified">verified</span>}
-                <span class="meta">
-                  {each.messages === 0 ? "no messages" : `${many(each.messages, "message")}, ${when(each.at)}`}
-                </span>
-                {each.unread > 0 && <span class="count">{each.unread} unread</span>}
-              </a>
-            </li>
-          )}
-        />
+        {shown.map((each) => (
+          <li key={each.with}>
+            <a
+              href={hrefOf({ agent, view: "talk", with: each.with })}
+              aria-current={each.with === current ? "page" : undefined}
+            >
+              <strong>
+                <bdi>{visible(each.with)}</bdi>
+              </strong>
+              {each.stopped && <span class="tag stopped">key changed</span>}
+              {each.verified && <span class="tag verified">verified</span>}
+              <span class="meta">
+                {each.messages === 0 ? "no messages" : `${many(each.messages, "message")}, ${when(each.at)}`}
+              </span>
+              {each.unread > 0 && <span class="count">{each.unread} unread</span>}
+            </a>
+          </li>
+        ))}
       </ul>
+      {more}
     </nav>
   );
 }
@@ -97,7 +96,7 @@ function Conversation({ agent, with: name }: { agent: string; with: string }): J
     const before = held.peek().messages;
     const ask = (first: string | undefined) =>
       from.call("lines", { agent, with: name, ...(first === undefined ? {} : { before: first }) });
-    held.value = await caughtUp(held.peek.bind(held), ask);
+    held.value = await caughtUp(() => held.peek(), ask);
     if (held.peek().messages[0]?.id !== before[0]?.id) isWhole.current = false;
     // What is not in the newest page may still have changed.
     const open = before.filter(({ state }) => !isFinal(state)).slice(-500);

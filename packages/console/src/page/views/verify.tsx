@@ -3,12 +3,12 @@ import { useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import type { ContactView } from "../../back/port.ts";
 import { ActButton } from "../parts/act-button.tsx";
-import { Capped } from "../parts/capped.tsx";
 import { Fingerprint } from "../parts/fingerprint.tsx";
 import { ProblemBox } from "../parts/problem.tsx";
 import { QrCode } from "../parts/qr-code.tsx";
 import { Scan } from "../parts/scan.tsx";
 import { useAsked } from "../parts/use-asked.ts";
+import { useCapped } from "../parts/use-capped.tsx";
 import { visible, when } from "../parts/words.ts";
 import { Field, Fields } from "../parts/field.tsx";
 import { back } from "../state.ts";
@@ -16,6 +16,7 @@ import { back } from "../state.ts";
 export function Verify({ agent }: { agent: string }): JSX.Element {
   const { value: card, problem } = useAsked(`card ${agent}`, (from) => from.call("card", { agent }));
   const { value: contacts } = useAsked(`contacts ${agent}`, (from) => from.call("contacts", { agent }));
+  const { shown, more } = useCapped(contacts);
   return (
     <div class="page">
       <h2>Verify</h2>
@@ -35,10 +36,10 @@ export function Verify({ agent }: { agent: string }): JSX.Element {
       <section aria-label="Contacts">
         <h3>Contacts</h3>
         {contacts?.length === 0 && <p class="empty">There is nobody yet.</p>}
-        <Capped
-          items={contacts ?? []}
-          row={(contact) => <Contact key={contact.name} agent={agent} contact={contact} />}
-        />
+        {shown.map((contact) => (
+          <Contact key={contact.name} agent={agent} contact={contact} />
+        ))}
+        {more}
       </section>
     </div>
   );
