@@ -196,6 +196,9 @@ export interface Back {
   changes(signal: AbortSignal): AsyncIterable<string>;
 }
 
+/** The code of a place that is over for good: nothing is asked there any more. */
+export const ENDED = "ended";
+
 export class BackError extends Error {
   override name = "BackError";
   readonly code: string;

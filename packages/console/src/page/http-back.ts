@@ -4,6 +4,7 @@ import {
   type Answers,
   type Back,
   BackError,
+  ENDED,
   type FileAsked,
   type FileGiven,
   type Method,
@@ -15,8 +16,6 @@ import { sharedChanges } from "./shared-changes.ts";
 const TOKEN = "aimessage token";
 /** Nothing was heard of the server for so long, though it says something sooner. Milliseconds. */
 const SILENT_MS = 40_000;
-/** The code of a console that is over, for this tab for good. */
-const ENDED = "ended";
 
 export class HttpBack implements Back {
   readonly #token: string;

@@ -1,6 +1,6 @@
 /** What the page knows, and where in it one is. */
 import { computed, effect, signal } from "@preact/signals";
-import type { AgentView, Back, Problem } from "../back/port.ts";
+import { type AgentView, type Back, ENDED, type Problem } from "../back/port.ts";
 
 export type View = "talk" | "todo" | "verify" | "groups" | "search" | "health" | "place";
 
@@ -113,17 +113,30 @@ export async function start(from: Back): Promise<void> {
   for (;;) {
     try {
       for await (const name of from.changes(new AbortController().signal)) {
-        outage.value = undefined;
         // What is looked at first: counts can be a moment late.
         if (name === "" || name === route.value.agent) revision.value += 1;
-        // What cannot be asked just now is no end: that is for the changes to tell.
-        await refresh(from).catch((error: unknown) => (outage.value = explained(error)));
+        await look(from);
       }
     } catch (error) {
       outage.value = explained(error);
-      if (outage.value.code === "ended") return;
+      clearTimeout(lookingAgain);
+      if (outage.value.code === ENDED) return;
     }
     await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+  }
+}
+
+let lookingAgain: ReturnType<typeof setTimeout> | undefined;
+
+/** Looks, and again by and by where that fails. That is no end: of one the changes tell. */
+async function look(from: Back): Promise<void> {
+  clearTimeout(lookingAgain);
+  try {
+    await refresh(from);
+    outage.value = undefined;
+  } catch (error) {
+    outage.value = explained(error);
+    if (outage.value.code !== ENDED) lookingAgain = setTimeout(() => void look(from), AGAIN_MS);
   }
 }
 

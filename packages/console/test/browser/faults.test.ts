@@ -138,6 +138,16 @@ describe.runIf(hasChromium)("aimessage console, when much comes at once or somet
     expect((await asked.reply()).body).toBe("a long answer");
   });
 
+  test("what could not be asked for a moment is told of for no longer than that", async () => {
+    await goTo(page, "alice", "verify");
+    await page.route("**/api/agents", (route) => route.abort());
+    await carol.send("alice", "while nothing can be asked");
+    const alert = page.getByRole("alert").getByText("the console does not answer");
+    await alert.waitFor();
+    await page.unroute("**/api/agents");
+    await alert.waitFor({ state: "detached" });
+  });
+
   test("a question whether something is certain takes the focus once, and gives it back", async () => {
     const dave = await world.other("dave");
     await world.own("bob", (bob) => bob.requests.setPolicy("contacts").then(() => bob.send("carol", "hello")));
